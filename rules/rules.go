@@ -46,8 +46,8 @@ type Service struct {
 	// Note is shown to people who are about to act on the service.
 	Note string `toml:"note"`
 
-	File  string `toml:"-"` // where it was read, for messages
-	Rules []Rule `toml:"-"`
+	File  string     `toml:"-"` // where it was read, for messages
+	Rules []Rule     `toml:"-"`
 	Ops   Operations `toml:"-"`
 }
 
@@ -122,7 +122,7 @@ type Checksum struct {
 	Over       string   `toml:"over"` // a group's name, or "before": everything of the secret before the digits
 	Digits     int      `toml:"digits"`
 	Skip       int      `toml:"skip"`
-	Seeds      []string `toml:"seeds"` // Marvin32
+	Seeds      []string `toml:"seeds"`       // Marvin32
 	OnMismatch string   `toml:"on_mismatch"` // drop | keep
 }
 
