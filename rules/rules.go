@@ -46,9 +46,28 @@ type Service struct {
 	// Note is shown to people who are about to act on the service.
 	Note string `toml:"note"`
 
-	File  string     `toml:"-"` // where it was read, for messages
-	Rules []Rule     `toml:"-"`
-	Ops   Operations `toml:"-"`
+	File  string `toml:"-"` // where it was read, for messages
+	Rules []Rule `toml:"-"`
+	// Ops are the service's operations as a file gave them; built-in services make
+	// theirs on demand through MakeOps, so that a scan does not pay for them. Read
+	// both through Operations.
+	Ops     Operations        `toml:"-"`
+	MakeOps func() Operations `toml:"-"`
+}
+
+// Operations returns what the service offers: first what Ops holds, then what
+// MakeOps makes.
+func (s *Service) Operations() Operations {
+	if s.MakeOps == nil {
+		return s.Ops
+	}
+	made := s.MakeOps()
+	join := func(a, b []Operation) []Operation { return append(append([]Operation(nil), a...), b...) }
+	return Operations{
+		Verify: join(s.Ops.Verify, made.Verify), Whoami: join(s.Ops.Whoami, made.Whoami), List: join(s.Ops.List, made.List),
+		Regenerate: join(s.Ops.Regenerate, made.Regenerate), Revoke: join(s.Ops.Revoke, made.Revoke),
+		Disable: join(s.Ops.Disable, made.Disable), Enable: join(s.Ops.Enable, made.Enable),
+	}
 }
 
 // Rule describes one kind of key.
@@ -101,6 +120,17 @@ type Rule struct {
 	Service string `toml:"-"`
 	File    string `toml:"-"`
 	Line    int    `toml:"-"`
+	// Shape is what the loader found out about the pattern, so that a detector can be
+	// built without parsing it.
+	Shape Shape `toml:"-"`
+}
+
+// Shape is what must be known of a rule before its first literal is met.
+type Shape struct {
+	// Literals begin every match of the pattern, or of the block's begin marker.
+	Literals []Literal
+	// Max is the longest match in bytes; of a block, Block.Max.
+	Max int
 }
 
 // Block is a secret that stands between a begin and an end marker, such as PEM.

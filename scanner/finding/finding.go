@@ -27,9 +27,10 @@ type Occurrence struct {
 	StartColumn int
 	EndLine     int
 	EndColumn   int
-	// Line is the text of the line around the secret with the secret redacted and
-	// control bytes escaped, at most 200 bytes. Reports may leave it out.
-	Line string
+	// StartUTF16 and EndUTF16 are the columns in UTF-16 code units, as SARIF counts
+	// them: from 1, the end exclusive. Zero where they are not known. The text of the
+	// line is not kept: it may hold other secrets.
+	StartUTF16, EndUTF16 int
 	// Decoded names the layers that were undone to see the secret, outermost first:
 	// base64, hex, percent, utf-16, escape.
 	Decoded []string

@@ -34,7 +34,10 @@ func (s Severity) String() string { return name(severityNames[:], int(s)) }
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads the severity's name.
-func (s *Severity) UnmarshalText(b []byte) (err error) { *s, err = ParseSeverity(string(b)); return err }
+func (s *Severity) UnmarshalText(b []byte) (err error) {
+	*s, err = ParseSeverity(string(b))
+	return err
+}
 
 // Confidence says how sure the detector is that the bytes are a key of the rule's
 // kind. Certain means that a checksum proved the form.

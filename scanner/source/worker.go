@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf16"
 
 	"github.com/rekeyhq/rekey/scanner/detect"
 	"github.com/rekeyhq/rekey/scanner/finding"
@@ -146,37 +147,22 @@ func (l *Locator) Occurrence(it Item, m detect.Match) finding.Occurrence {
 		Kind: it.Kind, Path: it.Path,
 		StartLine: start.line, StartColumn: start.column,
 		EndLine: end.line, EndColumn: end.column,
-		Line:    lineAround(l.data, m.Start, m.End),
-		Decoded: m.Decoded, Versions: 1, Git: it.Provenance,
+		StartUTF16: utf16Column(l.data, m.Start, start.column),
+		EndUTF16:   utf16Column(l.data, max(m.Start, m.End-1), end.column) + 1,
+		Decoded:    m.Decoded, Versions: 1, Git: it.Provenance,
 	}
 }
 
-const maxLine = 200
-
-// lineAround returns the text of the line that holds data[start:end] with that range
-// replaced by an ellipsis, cut to maxLine bytes around it. Other secrets on the same
-// line are not known here: so only letters up to the nearest quote or assignment are
-// kept on the left, and nothing on the right.
-func lineAround(data []byte, start, end int) string {
-	from := bytes.LastIndexByte(data[max(0, start-maxLine):start], '\n')
-	from += max(0, start-maxLine) + 1
-	left := data[from:start]
-	out := make([]byte, 0, len(left)+3)
-	word := 0
-	for _, c := range left {
-		if c < 0x20 || c > 0x7e {
-			c = ' '
-		}
-		out = append(out, c)
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
-			word++
-		} else {
-			word = 0
-		}
-		if word >= 20 { // may be another secret
-			out = append(out[:len(out)-word], "…"...)
-			word = 0
-		}
+// utf16Column returns the column of offset in UTF-16 code units, counted from 1 at
+// the start of its line; lines longer than a megabyte count bytes.
+func utf16Column(data []byte, offset, byteColumn int) int {
+	start := offset - (byteColumn - 1)
+	if start < 0 || byteColumn > 1<<20 {
+		return byteColumn
 	}
-	return string(bytes.TrimLeft(out, " ")) + "…"
+	units := 1
+	for _, r := range string(data[start:offset]) {
+		units += max(1, utf16.RuneLen(r))
+	}
+	return units
 }

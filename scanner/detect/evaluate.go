@@ -1,0 +1,381 @@
+package detect
+
+import (
+	"crypto/sha256"
+	"math"
+
+	"github.com/rekeyhq/rekey/scanner/checksum"
+	"github.com/rekeyhq/rekey/scanner/finding"
+)
+
+// maxGroups is the number of groups a pattern may use, the whole match included.
+const maxGroups = 24
+
+// anchored tries the rule's pattern at pos, where one of its literals begins. Where
+// that fails and the text holds escapes, it is tried again on the unescaped text.
+func (d *Detector) anchored(s *Scratch, data []byte, pos int, rule int32) {
+	c := d.rules[rule]
+	l := c.get()
+	if l.err != nil {
+		return
+	}
+	var room [2 * maxGroups]int
+	end := min(len(data), pos+c.max+1)
+	if loc := l.matchAt(room[:0], data[pos:end]); loc != nil {
+		d.candidate(s, c, rule, view{data: data}, shifted(loc, pos))
+		return
+	}
+	d.unescaped(s, data, pos, rule)
+}
+
+// matchAt returns the groups of the match at the start of data, or nil.
+func (l *lazy) matchAt(room []int, data []byte) []int {
+	if l.linear == nil {
+		return l.anchored.FindSubmatchIndex(data)
+	}
+	n := 2 * l.linear.groups
+	if n > cap(room) {
+		room = make([]int, n)
+	}
+	if room = room[:n]; l.linear.match(room, data) {
+		return room
+	}
+	return nil
+}
+
+func shifted(loc []int, by int) []int {
+	for i := range loc {
+		if loc[i] >= 0 {
+			loc[i] += by
+		}
+	}
+	return loc
+}
+
+// keyword tries the rule's pattern on the window around pos, where a word begins
+// that every match contains.
+func (d *Detector) keyword(s *Scratch, data []byte, pos int, rule int32) {
+	c := d.rules[rule]
+	l := c.get()
+	if l.err != nil {
+		return
+	}
+	from, to := max(0, pos-c.max), min(len(data), pos+c.max+1)
+	for at := from; at <= pos; {
+		loc := l.free.FindSubmatchIndex(data[at:to])
+		if loc == nil || at+loc[0] > pos {
+			return
+		}
+		loc = shifted(loc, at)
+		if loc[1] > pos {
+			d.candidate(s, c, rule, view{data: data}, loc)
+		}
+		at = loc[0] + 1
+	}
+}
+
+// contexts runs the bare shapes whose context words were met, on the lines around
+// the words.
+func (d *Detector) contexts(s *Scratch, data []byte) {
+	for i := 0; i < len(s.context); {
+		rule := s.context[i].rule
+		c := d.rules[rule]
+		done := 0 // data before this was searched for this rule
+		rest := s.context[:i]
+		for _, h := range s.context[i:] {
+			if h.rule != rule {
+				rest = append(rest, h) // keep for a later round
+				continue
+			}
+			w := window(data, h.pos, h.pos, c.contextLines)
+			if w.start = max(w.start, done); w.start < w.end {
+				d.bareShape(s, data, w, c, rule)
+				done = w.end
+			}
+		}
+		s.context = rest
+	}
+}
+
+func (d *Detector) bareShape(s *Scratch, data []byte, w span, c *compiled, rule int32) {
+	l := c.get()
+	if l.err != nil {
+		return
+	}
+	for at := w.start; at < w.end; {
+		loc := l.free.FindSubmatchIndex(data[at:w.end])
+		if loc == nil {
+			return
+		}
+		loc = shifted(loc, at)
+		if d.candidate(s, c, rule, view{data: data}, loc) {
+			at = loc[1]
+			continue
+		}
+		// The next place where a token can begin: not inside the run just refused.
+		at = loc[0] + 1
+		for at < w.end && alnum(data[at-1]) && alnum(data[at]) {
+			at++
+		}
+	}
+}
+
+// window returns the range of data from lines lines before start to lines lines
+// after end, at most maxContext bytes on each side.
+func window(data []byte, start, end, lines int) span {
+	from, floor := start, max(0, start-maxContext)
+	for n := 0; from > floor; from-- {
+		if data[from-1] == '\n' {
+			if n++; n > lines {
+				break
+			}
+		}
+	}
+	to, ceil := end, min(len(data), end+maxContext)
+	for n := 0; to < ceil; to++ {
+		if data[to] == '\n' {
+			if n++; n > lines {
+				break
+			}
+		}
+	}
+	return span{from, to}
+}
+
+// view is the data in which a candidate was matched; where it is decoded text, at
+// maps its range back to the outer data and outer is that data.
+type view struct {
+	data []byte
+	at   func(start, end int) (int, int)
+	// layer that was undone within this call, such as percent
+	layer string
+}
+
+// candidate checks a match of the rule's pattern and, if it holds, adds it to s.raw.
+// It reports whether it did.
+func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []int) bool {
+	l := c.get()
+	start, end := loc[2*l.secret], loc[2*l.secret+1]
+	if start < 0 || end <= start {
+		return false
+	}
+	secret := v.data[start:end]
+	sum, ok := d.checksum(c, l, v.data, loc, start, end)
+	if !ok {
+		return false
+	}
+	valid := sum == checksum.Valid
+	if !valid && c.rule.Boundary != "none" && !d.bounded(s, c, v, loc, start, end) {
+		return false
+	}
+	public := 0
+	if start == loc[0] {
+		public = leadingLiteral(c, secret)
+	}
+	if !valid && (placeholder(secret[public:]) || !l.entropyHolds(c, v.data, loc, secret)) {
+		return false
+	}
+	for _, re := range l.allow {
+		if re.Match(secret) {
+			return false
+		}
+	}
+	if c.rule.Context != nil && !c.bare() && !c.inContext(v.data, start, end) {
+		return false
+	}
+	parts, ok := c.parts(l, v.data, loc, start, end)
+	if !ok {
+		return false
+	}
+	m := Match{
+		Rule: c.rule, Start: start, End: end,
+		Secret: finding.NewSecret(secret), Public: public, Parts: parts,
+		Key:      finding.KeyFingerprint(c.svc.ID, c.rule.Kind, secret),
+		Checksum: finding.ChecksumNone, Confidence: baseConfidence(c.rule),
+		Environment: l.group("environment", v.data, loc),
+		Example:     len(l.examples) > 0 && l.examples[sha256.Sum256(secret)],
+	}
+	if valid {
+		m.Checksum, m.Confidence = finding.ChecksumValid, finding.ConfidenceCertain
+	}
+	s.add(m, rule, v)
+	return true
+}
+
+func (s *Scratch) add(m Match, rule int32, v view) {
+	if v.at != nil {
+		m.Start, m.End = v.at(m.Start, m.End)
+	}
+	if v.layer != "" {
+		m.Decoded = []string{v.layer}
+	}
+	s.raw = append(s.raw, candidate{Match: m, rule: rule, rank: rank(&m)})
+}
+
+// rank orders rules that claim the same bytes: a proven form before an unproven one,
+// a specific rule before a generic one, a longer public prefix before a shorter.
+func rank(m *Match) int {
+	n := int(m.Confidence)<<8 + min(m.Public, 255)
+	if m.Rule.LowEntropy {
+		n -= 1 << 12
+	}
+	if m.Rule.Weak {
+		n -= 1 << 13
+	}
+	return n
+}
+
+func (l *lazy) group(name string, data []byte, loc []int) string {
+	for i, n := range l.names {
+		if n == name && 2*i+1 < len(loc) && loc[2*i] >= 0 {
+			return string(data[loc[2*i]:loc[2*i+1]])
+		}
+	}
+	return ""
+}
+
+func (l *lazy) groupRange(name string, loc []int, start, end int) (int, int) {
+	for i, n := range l.names {
+		if n == name && n != "" && 2*i+1 < len(loc) && loc[2*i] >= 0 {
+			return loc[2*i], loc[2*i+1]
+		}
+	}
+	return start, end
+}
+
+// checksum reports what the rule's checksum says; ok is false where that drops the
+// candidate.
+func (d *Detector) checksum(c *compiled, l *lazy, data []byte, loc []int, start, end int) (checksum.Result, bool) {
+	k := c.rule.Checksum
+	if k == nil {
+		return checksum.NotApplicable, true
+	}
+	secret := data[start:end]
+	over, digits := secret, secret[len(secret):]
+	if k.Over == "before" {
+		if cut := len(secret) - k.Digits; cut >= k.Skip {
+			over, digits = secret[:cut-k.Skip], secret[cut:]
+		}
+	} else {
+		from, to := l.groupRange(k.Over, loc, start, end)
+		over = data[from:to]
+		if at := to + k.Skip; k.Digits > 0 && at <= end {
+			digits = data[at:min(end, at+k.Digits)]
+		}
+	}
+	r := l.checksum.Check(secret, over, digits)
+	return r, r != checksum.Mismatch || k.OnMismatch != "drop"
+}
+
+func (l *lazy) entropyHolds(c *compiled, data []byte, loc []int, secret []byte) bool {
+	e := c.rule.Entropy
+	if e == nil {
+		return true
+	}
+	if e.Over != "" && e.Over != "secret" {
+		from, to := l.groupRange(e.Over, loc, 0, 0)
+		secret = data[from:to]
+	}
+	return Entropy(secret) >= e.Min
+}
+
+// Entropy is the Shannon entropy of b in bits a byte.
+func Entropy(b []byte) float64 {
+	if len(b) == 0 {
+		return 0
+	}
+	var count [256]int
+	for _, c := range b {
+		count[c]++
+	}
+	sum := 0.0
+	for _, n := range count {
+		if n > 0 {
+			p := float64(n) / float64(len(b))
+			sum -= p * math.Log2(p)
+		}
+	}
+	return sum
+}
+
+// leadingLiteral is the length of the longest of the rule's literals with which the
+// secret begins: the part of it that is no secret.
+func leadingLiteral(c *compiled, secret []byte) int {
+	n := 0
+	for _, lit := range c.rule.Shape.Literals {
+		if !lit.Fold && len(lit.Text) > n && len(secret) > len(lit.Text) && string(secret[:len(lit.Text)]) == lit.Text {
+			n = len(lit.Text)
+		}
+	}
+	return n
+}
+
+// inContext reports whether one of the rule's context words stands near.
+func (c *compiled) inContext(data []byte, start, end int) bool {
+	w := window(data, start, end, c.contextLines)
+	for _, word := range c.rule.Context.Any {
+		if indexFold(data[w.start:w.end], asciiLower(word)) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// indexFold returns the first index of the lower-case word in data in either case.
+func indexFold(data []byte, word string) int {
+	for i := 0; i+len(word) <= len(data); i++ {
+		if c := data[i]; (c == word[0] || c|0x20 == word[0] && c >= 'A' && c <= 'Z') && equalFold(data[i:i+len(word)], word) {
+			return i
+		}
+	}
+	return -1
+}
+
+// parts finds the further values of the credential; ok is false where one that is
+// needed is missing.
+func (c *compiled) parts(l *lazy, data []byte, loc []int, start, end int) (out []finding.Part, ok bool) {
+	for _, p := range l.parts {
+		value := []byte(nil)
+		if p.re == nil {
+			if p.group > 0 && loc[2*p.group] >= 0 {
+				value = data[loc[2*p.group]:loc[2*p.group+1]]
+			}
+		} else {
+			value = p.nearest(data, start, end)
+		}
+		if value == nil {
+			if p.Optional {
+				continue
+			}
+			return nil, false
+		}
+		out = append(out, finding.Part{Name: p.Name, Value: finding.NewSecret(value), Public: !p.Secret})
+	}
+	return out, true
+}
+
+// nearest returns the match of the part closest to the secret, the earlier of two
+// that are equally close.
+func (p *part) nearest(data []byte, start, end int) []byte {
+	w := window(data, start, end, p.lines)
+	var best []byte
+	bestDistance := -1
+	for _, m := range p.re.FindAllSubmatchIndex(data[w.start:w.end], 64) {
+		from, to := m[2*p.sub]+w.start, m[2*p.sub+1]+w.start
+		if from < w.start || from < end && to > start || !partBounded(data, from, to) {
+			continue
+		}
+		distance := start - to
+		if from >= end {
+			distance = from - end
+		}
+		if bestDistance < 0 || distance < bestDistance {
+			best, bestDistance = data[from:to], distance
+		}
+	}
+	return best
+}
+
+func partBounded(data []byte, from, to int) bool {
+	return leftBounded(data, from) && (to == len(data) || !alnum(data[to]))
+}
