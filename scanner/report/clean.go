@@ -56,6 +56,8 @@ func visible(r rune) bool {
 	switch {
 	case r == 0x034f, r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0, r == 0x2800:
 		return false // combining grapheme joiner, Hangul fillers, blank Braille
+	case r == utf8.RuneError:
+		return false // stands for what is lost; written the same however it came
 	case r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0100 && r <= 0xe01ef:
 		return false // variation selectors: may carry hidden bytes
 	}

@@ -63,7 +63,7 @@ type findingMessage struct {
 	Confidence   finding.Confidence  `json:"confidence"`
 	Secret       string              `json:"secret"`
 	SecretBytes  string              `json:"secret_base64,omitempty"` // only where shown and not UTF-8
-	Redacted     bool                `json:"redacted"`
+	Redacted     *bool               `json:"redacted"`                // never nil when written; absent means true
 	PublicBytes  int                 `json:"public_bytes,omitempty"`
 	Checksum     finding.Checksum    `json:"checksum"`
 	Parts        map[string]string   `json:"parts"`
@@ -174,7 +174,7 @@ func newFindingMessage(s *shown) findingMessage {
 	m := findingMessage{
 		Fingerprint: s.Fingerprint, Rule: s.Rule, Service: s.Service, Title: s.Title,
 		Severity: s.Severity, Confidence: s.Confidence,
-		Secret: s.Text, Redacted: s.Redacted, PublicBytes: s.Public,
+		Secret: s.Text, Redacted: &s.Redacted, PublicBytes: s.Public,
 		Checksum: s.Checksum, Parts: map[string]string{}, Environment: s.Environment,
 		Verification: verificationMessage{
 			Status: ver.Status, Reason: ver.Reason, CheckedAt: instant(ver.CheckedAt), Owner: ver.Owner,
@@ -226,7 +226,10 @@ func utf8OrBase64(s string) (text, exact string) {
 	return clean(s), base64.StdEncoding.EncodeToString([]byte(s))
 }
 
+// instant returns t for JSON, nil where it is not known. Times of git come here
+// through sane.
 func instant(t time.Time) *time.Time {
+	t = sane(t)
 	if t.IsZero() {
 		return nil
 	}

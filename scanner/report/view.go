@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/rekeyhq/rekey/scanner/finding"
 )
@@ -41,6 +42,7 @@ func newView(r *Report, opt Options) *view {
 	head := *r
 	head.Findings, head.texts = nil, nil
 	head.Schema = Schema
+	head.Started, head.Finished = sane(r.Started), sane(r.Finished)
 	head.Target.Location = v.address(r.Target.Location, true)
 	head.Notices = all(r.Notices, v.prose)
 	head.Coverage.Skipped = slices.Clone(r.Coverage.Skipped)
@@ -128,6 +130,7 @@ func (v *view) text(s finding.Secret, public int, key string) (string, bool) {
 }
 
 func (v *view) verification(in finding.Verification) finding.Verification {
+	in.CheckedAt, in.ExpiresAt = sane(in.CheckedAt), sane(in.ExpiresAt)
 	in.Reason, in.Owner, in.KeyID = v.prose(in.Reason), v.prose(in.Owner), v.prose(in.KeyID)
 	in.Scopes = all(in.Scopes, v.prose)
 	if len(in.Extra) > 0 {
@@ -143,6 +146,7 @@ func (v *view) verification(in finding.Verification) finding.Verification {
 func (v *view) occurrence(o *finding.Occurrence) {
 	o.Path, o.URL = v.name(o.Path), v.address(o.URL, false)
 	g := &o.Git
+	g.Date = sane(g.Date)
 	g.Author, g.Email, g.Subject, g.Refs = v.prose(g.Author), v.prose(g.Email), v.prose(g.Subject), all(g.Refs, v.name)
 	if !v.opt.Authors {
 		g.Author, g.Email = "", ""
@@ -156,6 +160,15 @@ func (v *view) address(s string, all bool) string {
 		return s
 	}
 	return v.name(withoutCredentials(s, all))
+}
+
+// sane returns t, or the zero time where the year does not fit into a date of four
+// digits: a commit may claim any, and one that JSON cannot write would stop the report.
+func sane(t time.Time) time.Time {
+	if y := t.UTC().Year(); y < 1 || y > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 func all(list []string, f func(string) string) []string {
