@@ -31,7 +31,6 @@ type sarifDriver struct {
 
 type sarifRule struct {
 	ID                   string         `json:"id"`
-	Name                 string         `json:"name"`
 	ShortDescription     sarifMessage   `json:"shortDescription"`
 	FullDescription      sarifMessage   `json:"fullDescription"`
 	Help                 sarifHelp      `json:"help"`

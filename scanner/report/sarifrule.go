@@ -51,7 +51,7 @@ func newSarifRule(s *shown) sarifRule {
 		mark += fmt.Sprintf("\n%d. %s", i+1, mdEscape(step))
 	}
 	rule := sarifRule{
-		ID: s.Rule, Name: s.Rule,
+		ID:               s.Rule,
 		ShortDescription: sarifMessage{title},
 		FullDescription:  sarifMessage{full},
 		Properties: sarifRuleExtra{
