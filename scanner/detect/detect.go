@@ -167,6 +167,50 @@ type Scratch struct {
 	child   *Scratch
 	buf     []byte
 	pos     []int32
+	trace   func(Step)
+}
+
+// Step is one thing that happened while a rule was tried: for `rekey rules explain`.
+type Step struct {
+	Rule string
+	Pos  int // offset in the text; in decoded text, of that
+	Text string
+}
+
+// Explain detects in text and tells what became of every rule whose literals it
+// holds. It is slow.
+func (d *Detector) Explain(text []byte) ([]Step, []Match) {
+	var steps []Step
+	s := d.NewScratch()
+	s.trace = func(step Step) { steps = append(steps, step) }
+	s.child = &Scratch{depth: 1, trace: s.trace}
+	matches := d.explain(s, text, &steps)
+	return steps, matches
+}
+
+func (d *Detector) explain(s *Scratch, text []byte, steps *[]Step) []Match {
+	matches := append([]Match(nil), d.Detect(s, text)...)
+	for _, c := range s.raw {
+		lost := true
+		for _, m := range matches {
+			lost = lost && (m.Rule != c.Match.Rule || m.Start != c.Start)
+		}
+		if lost {
+			*steps = append(*steps, Step{c.Match.Rule.ID, c.Start, "found, but another rule claims the same bytes with more right"})
+		}
+	}
+	return matches
+}
+
+func (s *Scratch) say(c *compiled, pos int, text string) {
+	if s.trace != nil {
+		s.trace(Step{c.rule.ID, pos, text})
+	}
+}
+
+func (s *Scratch) refuse(c *compiled, pos int, why string) bool {
+	s.say(c, pos, why)
+	return false
 }
 
 // candidate is a match before overlaps are resolved.

@@ -344,7 +344,8 @@ func (d *Detector) escapedRun(s *Scratch, data []byte, pos int, l layer) {
 }
 
 // unescaped tries the anchored rule again on the text at pos with its escapes undone.
-func (d *Detector) unescaped(s *Scratch, data []byte, pos int, rule int32) {
+// It reports whether the pattern matched there.
+func (d *Detector) unescaped(s *Scratch, data []byte, pos int, rule int32) bool {
 	c := d.rules[rule]
 	near := data[pos:min(len(data), pos+c.max+1)]
 	for _, l := range []layer{layerPercent, layerEscape} {
@@ -369,10 +370,10 @@ func (d *Detector) unescaped(s *Scratch, data []byte, pos int, rule int32) {
 			continue
 		}
 		v := view{data: buf, layer: layerNames[l], at: func(a, b int) (int, int) { return int(at[a]), int(at[b]) }}
-		if d.candidate(s, c, rule, v, shifted(loc, first)) {
-			return
-		}
+		d.candidate(s, c, rule, v, shifted(loc, first))
+		return true
 	}
+	return false
 }
 
 func escapes(b []byte, l layer) bool {

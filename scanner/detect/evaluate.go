@@ -25,7 +25,9 @@ func (d *Detector) anchored(s *Scratch, data []byte, pos int, rule int32) {
 		d.candidate(s, c, rule, view{data: data}, shifted(loc, pos))
 		return
 	}
-	d.unescaped(s, data, pos, rule)
+	if !d.unescaped(s, data, pos, rule) {
+		s.say(c, pos, "its literal stands here, but the pattern does not match what follows")
+	}
 }
 
 // matchAt returns the groups of the match at the start of data, or nil.
@@ -162,30 +164,33 @@ func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []
 	secret := v.data[start:end]
 	sum, ok := d.checksum(c, l, v.data, loc, start, end)
 	if !ok {
-		return false
+		return s.refuse(c, start, "the pattern matches, but the checksum is wrong: such a key was never issued")
 	}
 	valid := sum == checksum.Valid
 	if !valid && c.rule.Boundary != "none" && !d.bounded(s, c, v, loc, start, end) {
-		return false
+		return s.refuse(c, start, "the pattern matches inside a longer run of letters and digits")
 	}
 	public := 0
 	if start == loc[0] {
 		public = leadingLiteral(c, secret)
 	}
-	if !valid && (placeholder(secret[public:]) || !l.entropyHolds(c, v.data, loc, secret)) {
-		return false
+	if !valid && placeholder(secret[public:]) {
+		return s.refuse(c, start, "the pattern matches, but the text is a placeholder")
+	}
+	if !valid && !l.entropyHolds(c, v.data, loc, secret) {
+		return s.refuse(c, start, "the pattern matches, but the text is not random enough (entropy)")
 	}
 	for _, re := range l.allow {
 		if re.Match(secret) {
-			return false
+			return s.refuse(c, start, "the pattern matches, but one of the rule's allow patterns does too")
 		}
 	}
 	if c.rule.Context != nil && !c.bare() && !c.inContext(v.data, start, end) {
-		return false
+		return s.refuse(c, start, "the pattern matches, but none of the context words stands near")
 	}
 	parts, ok := c.parts(l, v.data, loc, start, end)
 	if !ok {
-		return false
+		return s.refuse(c, start, "the pattern matches, but another part of the credential is missing nearby")
 	}
 	m := Match{
 		Rule: c.rule, Start: start, End: end,
@@ -199,6 +204,7 @@ func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []
 		m.Checksum, m.Confidence = finding.ChecksumValid, finding.ConfidenceCertain
 	}
 	s.add(m, rule, v)
+	s.say(c, start, "found")
 	return true
 }
 

@@ -96,12 +96,16 @@ type Finding struct {
 	Fingerprint Fingerprint
 	Rule        string
 	Service     string
+	Kind        string // of credential: part of the fingerprint
 	Title       string
 	Severity    Severity
 	Confidence  Confidence
 	Secret      Secret
 	// Public is the number of leading bytes of Secret that are not secret.
-	Public       int
+	Public int
+	// LowEntropy marks a secret that can be guessed, such as a password: nothing of it
+	// is ever shown.
+	LowEntropy   bool
 	Checksum     Checksum
 	Parts        []Part
 	Environment  string
