@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rekeyhq/rekey/scanner/git"
@@ -26,6 +27,45 @@ func newRepo(t testing.TB, args ...string) *repo {
 	needGit(t)
 	r := &repo{t: t, dir: filepath.Join(t.TempDir(), "r")}
 	r.in(".", append(append([]string{"init", "-q", "-b", "main"}, args...), r.dir)...)
+	return r
+}
+
+// templates holds one grown repository per object format, made when first asked for.
+var templates = struct {
+	sync.Mutex
+	dir  string
+	made map[string]string
+}{made: map[string]string{}}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "rekey-git-test-")
+	if err != nil {
+		panic(err)
+	}
+	templates.dir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// grown returns a copy of a repository with some history (see grow).
+func grown(t testing.TB, format string) *repo {
+	t.Helper()
+	needGit(t)
+	templates.Lock()
+	defer templates.Unlock()
+	from := templates.made[format]
+	if from == "" {
+		from = filepath.Join(templates.dir, format)
+		r := &repo{t: t, dir: from}
+		r.in(".", "init", "-q", "-b", "main", "--object-format="+format, from)
+		grow(r)
+		templates.made[format] = from
+	}
+	r := &repo{t: t, dir: filepath.Join(t.TempDir(), "r"), tick: 1000}
+	if err := os.CopyFS(r.dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 

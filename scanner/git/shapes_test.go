@@ -104,8 +104,7 @@ func TestObjectsOfEveryShape(t *testing.T) {
 				if format == "sha256" && !inSHA256[tt.name] {
 					t.Skip("shape is the same in both formats")
 				}
-				r := newRepo(t, "--object-format="+format)
-				grow(r)
+				r := grown(t, format)
 				at := tt.shape(r)
 				want := r.oracle(at)
 				got, stats := read(t, open(t, filepath.Join(r.dir, at), tt.opts))

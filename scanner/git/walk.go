@@ -15,12 +15,14 @@ func (p *pass) walk(i int32) error {
 	s := &p.cat.stores[i]
 	var waiting []spot // deltas on bases that are further on
 	off, found := int64(packHeader), uint32(0)
+	damage := error(ErrTruncated)
 	for ; found < pack.Count && off < pack.Size; found++ {
 		if err := p.ctx.Err(); err != nil {
 			return err
 		}
 		next, h, err := p.step(pack, s, off)
 		if err != nil {
+			damage = err
 			break
 		}
 		at := spot{i, off}
@@ -42,7 +44,7 @@ func (p *pass) walk(i int32) error {
 		return err
 	}
 	if left := int(pack.Count - found); left > 0 && (s.index == nil || s.index.Len() < int(pack.Count)) {
-		reason := "damaged from here on, and its index cannot help"
+		reason := fmt.Sprintf("damaged from here on (%v), and its index cannot help", damage)
 		if s.err != nil {
 			reason += ": " + s.err.Error()
 		}
