@@ -40,14 +40,19 @@ func marvin32(data []byte, seed uint64) uint32 {
 	return lo ^ hi
 }
 
-// decode64 decodes standard base64, padded or not, into buf.
-func decode64(buf, text []byte) ([]byte, bool) {
-	text = bytes.TrimRight(text, "=")
-	if base64.RawStdEncoding.DecodedLen(len(text)) > len(buf) || bytes.ContainsAny(text, "\r\n") {
-		return nil, false
+// decode64 decodes base64 of the standard alphabet, or of the URL's where text has
+// one of its characters, padded or not, into buf. It returns the encoding met.
+func decode64(buf, text []byte) ([]byte, *base64.Encoding, bool) {
+	enc, padded := base64.RawStdEncoding, base64.StdEncoding
+	if bytes.ContainsAny(text, "-_") {
+		enc, padded = base64.RawURLEncoding, base64.URLEncoding
 	}
-	n, err := base64.RawStdEncoding.Decode(buf, text)
-	return buf[:n], err == nil
+	text = bytes.TrimRight(text, "=")
+	if enc.DecodedLen(len(text)) > len(buf) || bytes.ContainsAny(text, "\r\n") {
+		return nil, nil, false
+	}
+	n, err := enc.Decode(buf, text)
+	return buf[:n], padded, err == nil
 }
 
 // checkHIS reports whether the last four bytes of a decoded Azure resource key are
@@ -55,7 +60,7 @@ func decode64(buf, text []byte) ([]byte, bool) {
 // signature before them is the pattern's business.
 func (s *Scheme) checkHIS(secret []byte) bool {
 	var buf [maxAzure]byte
-	raw, ok := decode64(buf[:], secret)
+	raw, _, ok := decode64(buf[:], secret)
 	if !ok || len(raw) < 8 {
 		return false
 	}
@@ -77,12 +82,12 @@ func (s *Scheme) makeHIS(secret, over []byte) ([]byte, bool) {
 		copy(text, secret)
 	}
 	var buf [maxAzure]byte
-	raw, ok := decode64(buf[:], text)
+	raw, enc, ok := decode64(buf[:], text)
 	if !ok || len(raw) < 8 {
 		return nil, false
 	}
 	binary.LittleEndian.PutUint32(raw[len(raw)-4:], marvin32(raw[:len(raw)-4], s.seeds[0]))
-	out := base64.StdEncoding.EncodeToString(raw)
+	out := enc.EncodeToString(raw)
 	if len(out) < len(over) || out[:len(over)] != string(over) {
 		return nil, false // the sum reaches into over, or over is no canonical base64
 	}
@@ -108,7 +113,7 @@ func checkCASK(secret []byte) bool {
 		return false
 	}
 	var buf [caskData]byte
-	raw, ok := decode64(buf[:], secret[:caskData])
+	raw, _, ok := decode64(buf[:], secret[:caskData])
 	if !ok || len(raw) != 60 {
 		return false
 	}
@@ -134,7 +139,7 @@ func makeCASK(over []byte) ([]byte, bool) {
 	if len(over) != caskData {
 		return nil, false
 	}
-	raw, ok := decode64(buf[:], over)
+	raw, _, ok := decode64(buf[:], over)
 	if !ok || len(raw) != 60 {
 		return nil, false
 	}

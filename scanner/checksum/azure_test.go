@@ -75,18 +75,22 @@ func TestHIS(t *testing.T) {
 // TestHISMakesEveryLength covers the four lengths of keys; in two of them the sum
 // begins inside a character.
 func TestHISMakesEveryLength(t *testing.T) {
-	const alphabet = base62Upper + "+/"
 	rnd := rand.New(rand.NewPCG(3, 4))
 	s, err := New("marvin32", "", 8, []string{"Default0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []int{37, 46, 48, 80} {
-		for range 200 {
-			key := make([]byte, n+6)
-			for i := range key {
-				key[i] = alphabet[rnd.IntN(64)]
+		for i := range 400 {
+			alphabet, encoding := base62Upper+"+/", base64.StdEncoding
+			if i%2 == 1 { // function keys
+				alphabet, encoding = base62Upper+"-_", base64.URLEncoding
 			}
+			key := make([]byte, n+6)
+			for j := range key {
+				key[j] = alphabet[rnd.IntN(64)]
+			}
+			key[0] = alphabet[63] // tells which alphabet it is
 			made, ok := s.Make(key, key[:n])
 			if !ok {
 				t.Fatalf("Make of %d characters is not ok", n)
@@ -95,7 +99,7 @@ func TestHISMakesEveryLength(t *testing.T) {
 			if len(whole)%4 != 0 {
 				t.Fatalf("made %d characters: no whole base64", len(whole))
 			}
-			raw, err := base64.StdEncoding.DecodeString(whole)
+			raw, err := encoding.DecodeString(whole)
 			if err != nil {
 				t.Fatal(err)
 			}
