@@ -74,10 +74,24 @@ func (b *builder) addBase64(i int32, text string) {
 		if skip >= full || len(enc[skip:]) < minEncoded {
 			continue
 		}
-		enc = enc[skip:]
-		u := use{rule: i, layer: layerBase64, skip: uint8(skip)}
-		b.add(rules.Literal{Text: enc}, u)
-		if url := strings.NewReplacer("+", "-", "/", "_").Replace(enc); url != enc {
+		b.addBase64Piece(i, enc[skip:], skip)
+	}
+}
+
+// pieceLen is how many characters of an encoded literal are searched. A line end may
+// fall on them where the text is wrapped: so both ends of a long one are searched.
+const pieceLen = 7
+
+func (b *builder) addBase64Piece(i int32, enc string, skip int) {
+	n := min(len(enc), pieceLen)
+	pieces := map[int]string{skip: enc[:n]}
+	if len(enc) >= 2*pieceLen {
+		pieces[skip+len(enc)-pieceLen] = enc[len(enc)-pieceLen:]
+	}
+	for at, piece := range pieces {
+		u := use{rule: i, layer: layerBase64, skip: uint8(at % 4)}
+		b.add(rules.Literal{Text: piece}, u)
+		if url := strings.NewReplacer("+", "-", "/", "_").Replace(piece); url != piece {
 			b.add(rules.Literal{Text: url}, u)
 		}
 	}
