@@ -107,7 +107,7 @@ func count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	if strings.HasSuffix(noun, "y") {
+	if strings.HasSuffix(noun, "ry") {
 		return thousands(n) + " " + strings.TrimSuffix(noun, "y") + "ies"
 	}
 	return thousands(n) + " " + noun + "s"

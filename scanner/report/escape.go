@@ -30,3 +30,23 @@ func mdEscape(s string) string {
 	}
 	return strings.ReplaceAll(b.String(), "www.", "www&#46;")
 }
+
+// mdCode puts a text into a code span that may stand in a table. The span is fenced
+// with more backticks than the text holds in a row.
+func mdCode(s string) string {
+	s = strings.ReplaceAll(clean(s), "|", `\|`)
+	run, longest := 0, 0
+	for _, r := range s {
+		if r == '`' {
+			run++
+			longest = max(longest, run)
+		} else {
+			run = 0
+		}
+	}
+	fence := strings.Repeat("`", longest+1)
+	if longest > 0 || strings.TrimSpace(s) != s || s == "" {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}

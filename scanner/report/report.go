@@ -176,6 +176,24 @@ func anyInTree(f *finding.Finding) bool {
 	return false
 }
 
+// worthShowing returns the places of a finding for formats that point at places: those
+// in the scanned tree, or, where there are none, the first one in history.
+func worthShowing(s *shown) []*finding.Occurrence {
+	var out []*finding.Occurrence
+	for i := range s.Occurrences {
+		if o := &s.Occurrences[i]; inTree(o) {
+			out = append(out, o)
+		}
+	}
+	switch {
+	case len(out) > 0 || len(s.Occurrences) == 0:
+		return out
+	case s.First != nil:
+		return append(out, s.First)
+	}
+	return append(out, &s.Occurrences[0])
+}
+
 // firstSeen returns the occurrence with the earliest commit, nil when none has one.
 func firstSeen(f *finding.Finding) *finding.Occurrence {
 	var first *finding.Occurrence

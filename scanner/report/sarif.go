@@ -55,7 +55,7 @@ func (v *view) sarifInvocation(left int) sarifInvocation {
 	inv := sarifInvocation{ExecutionSuccessful: r.Coverage.Complete && !r.Interrupted}
 	note := func(level, format string, args ...any) {
 		inv.ToolExecutionNotifications = append(inv.ToolExecutionNotifications,
-			sarifNotification{level, sarifMessage{clean(fmt.Sprintf(format, args...))}})
+			sarifNotification{level, sarifMessage{sarifEscape(fmt.Sprintf(format, args...))}})
 	}
 	if !r.Started.IsZero() {
 		inv.StartTimeUTC = r.Started.UTC().Format(time.RFC3339)
@@ -108,17 +108,12 @@ func sarifResults(s *shown, rule int) []sarifResult {
 			Properties:   sarifExtra(s, o),
 		})
 	}
-	for i := range s.Occurrences {
-		if o := &s.Occurrences[i]; inTree(o) {
-			add(o, sarifPlace(o))
+	for _, o := range worthShowing(s) {
+		var region *sarifRegion
+		if inTree(o) {
+			region = sarifPlace(o)
 		}
-	}
-	if len(out) == 0 && len(s.Occurrences) > 0 {
-		o := s.First
-		if o == nil {
-			o = &s.Occurrences[0]
-		}
-		add(o, nil)
+		add(o, region)
 	}
 	return out
 }
@@ -184,7 +179,7 @@ func sarifSeverityLevel(s finding.Severity) string {
 
 func sarifText(s *shown, o *finding.Occurrence) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s (%s, confidence %s).", clean(s.Title), clean(s.Text), statusWords(s.Verification.Status), s.Confidence)
+	fmt.Fprintf(&b, "%s %s (%s, confidence %s).", sarifEscape(s.Title), sarifEscape(s.Text), statusWords(s.Verification.Status), s.Confidence)
 	if !inTree(o) {
 		b.WriteString(" It is only in the history of this repository")
 		if g := o.Git; g.Commit != "" {
@@ -200,6 +195,12 @@ func sarifText(s *shown, o *finding.Occurrence) string {
 	}
 	b.WriteString(" " + nextStep(s, false))
 	return b.String()
+}
+
+// sarifEscape makes a foreign string inert in a message, where brackets begin links and
+// braces begin placeholders (SARIF 2.1.0, sections 3.11.5 and 3.11.6).
+func sarifEscape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(clean(s))
 }
 
 func sarifSuppressions(s *finding.Suppression) []sarifSuppression {

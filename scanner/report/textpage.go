@@ -135,17 +135,28 @@ func (p *textPage) coverage() {
 		}
 		p.wrap(p.paint(yellow, "not read: "), cut(clean(s.describe()), textField))
 	}
+	line := p.v.coverageLine()
+	if r.Interrupted || !c.Complete {
+		line = p.paint(yellow, line)
+	}
+	p.wrap("", line)
+}
+
+// coverageLine says how much was scanned and whether that was all.
+func (v *view) coverageLine() string {
+	r := v.report
+	c := &r.Coverage
 	state := "complete"
 	switch {
 	case r.Interrupted:
-		state = p.paint(yellow, "interrupted, results are partial")
+		state = "interrupted, results are partial"
 	case !c.Complete:
-		state = p.paint(yellow, "NOT complete")
+		state = "NOT complete"
 	}
-	p.wrap("", fmt.Sprintf("Scanned %s, %s, %s, %s of content (%s read) with %s in %s: %s.",
+	return fmt.Sprintf("Scanned %s, %s, %s, %s of content (%s read) with %s in %s: %s.",
 		count(c.Objects, "object"), count(c.Commits, "commit"), count(c.Files, "file"),
 		size(c.BytesLogical), size(c.BytesScanned), count(int64(c.RulesCount), "rule"),
-		roundDuration(c.Duration), state))
+		roundDuration(c.Duration), state)
 }
 
 func roundDuration(d time.Duration) string {

@@ -49,6 +49,10 @@ func formats() []format {
 		{"jsonl", writeJSONL},
 		{"sarif", writeSARIF},
 		{"gitleaks", writeGitleaks},
+		{"csv", writeCSV},
+		{"junit", writeJUnit},
+		{"gitlab", writeGitLab},
+		{"markdown", writeMarkdown},
 	}
 }
 
