@@ -167,6 +167,7 @@ type Scratch struct {
 	child   *Scratch
 	buf     []byte
 	pos     []int32
+	base64  [2]base64Run // standard and URL alphabet
 	trace   func(Step)
 }
 
@@ -244,6 +245,7 @@ func (d *Detector) Detect(s *Scratch, data []byte) []Match {
 
 func (d *Detector) judge(s *Scratch, data []byte) []Match {
 	s.raw, s.context, s.runs, s.comment = s.raw[:0], s.context[:0], s.runs[:0], false
+	s.base64[0].pos, s.base64[1].pos = s.base64[0].pos[:0], s.base64[1].pos[:0]
 	for _, h := range s.hits {
 		for _, u := range d.uses[h.ID] {
 			d.hit(s, data, int(h.Pos), u)

@@ -64,7 +64,9 @@ func compile(t testing.TB, toml string) *detect.Detector {
 		t.Fatal(err)
 	}
 	d, err := detect.New([]rules.Service{*svc}, detect.Options{
-		Comment:        func(line []byte) (string, string, bool) { return "fixture", "here", strings.Contains(string(line), "rekey:allow") },
+		Comment: func(line []byte) (string, string, bool) {
+			return "fixture", "here", strings.Contains(string(line), "rekey:allow")
+		},
 		CommentMarkers: []string{"rekey:allow"},
 	})
 	if err != nil {

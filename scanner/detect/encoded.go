@@ -3,6 +3,7 @@ package detect
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/rekeyhq/rekey/rules"
@@ -124,7 +125,7 @@ func (d *Detector) encoded(s *Scratch, data []byte, pos int, u use) {
 	}
 	switch u.layer {
 	case layerBase64:
-		d.base64Run(s, data, pos, int(u.skip))
+		d.base64(s, data, pos, int(u.skip))
 	case layerHex:
 		d.hexRun(s, data, pos)
 	case layerUTF16:
@@ -148,43 +149,77 @@ func (d *Detector) inner(s *Scratch, text []byte, l layer, at func(start, end in
 	return len(found) > 0
 }
 
-// base64Run decodes base64 text, which may be wrapped. The literal begins skip
-// characters into a group of four at pos. Where the whole run yields nothing, it is
-// read from the literal's own group on, since what stands before may be a name.
-func (d *Detector) base64Run(s *Scratch, data []byte, pos, skip int) {
-	for _, try := range []struct{ url, cut bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
-		s.pos = base64Positions(s.pos[:0], data, pos, try.url, try.cut, skip)
-		chars := s.pos
-		at := -1
-		for i, p := range chars {
-			if int(p) == pos {
-				at = i
-				break
-			}
-		}
+// base64Run is one run of base64 characters and which of its four alignments have
+// been searched: a run is walked once, however many literals seem to stand in it.
+type base64Run struct {
+	pos  []int32 // offsets of the characters
+	url  bool
+	done [4]bool
+}
+
+// findRun returns the run of the alphabet around pos and the index of pos in it.
+func (s *Scratch) findRun(data []byte, pos int, url bool) (*base64Run, int) {
+	r := &s.base64[0]
+	if url {
+		r = &s.base64[1]
+	}
+	if n := len(r.pos); n == 0 || pos < int(r.pos[0]) || pos > int(r.pos[n-1]) {
+		r.url, r.done = url, [4]bool{}
+		r.pos = base64Positions(r.pos[:0], data, pos, url)
+	}
+	at, ok := slices.BinarySearch(r.pos, int32(pos))
+	if !ok {
+		return r, -1
+	}
+	return r, at
+}
+
+// base64 decodes base64 text, which may be wrapped. The literal begins skip
+// characters into a group of four at pos. The whole run is read; where that yields
+// nothing, what follows the literal's own group is read alone, since a name may be
+// glued to its front.
+func (d *Detector) base64(s *Scratch, data []byte, pos, skip int) {
+	for _, url := range []bool{false, true} {
+		r, at := s.findRun(data, pos, url)
 		if at < skip {
 			continue
 		}
-		chars = chars[(at-skip)%4:]
-		if len(chars) < 12 {
-			continue
-		}
-		s.buf = s.buf[:0]
-		var acc, bits uint32
-		for _, p := range chars {
-			acc, bits = acc<<6|uint32(base64Value[data[p]]), bits+6
-			if bits >= 8 {
-				bits -= 8
-				s.buf = append(s.buf, byte(acc>>bits))
+		first := (at - skip) % 4
+		if !r.done[first] {
+			r.done[first] = true
+			if d.decode64(s, data, r.pos[first:]) {
+				return
 			}
 		}
-		if d.inner(s, s.buf, layerBase64, func(a, b int) (int, int) {
-			return int(chars[a*8/6]), int(chars[(b*8-1)/6]) + 1
-		}) {
-			s.runs = append(s.runs, span{int(chars[0]), int(chars[len(chars)-1]) + 1})
+		if rest := r.pos[at-skip:]; at-skip > first && at-skip < 64 && d.decode64(s, data, rest[:min(len(rest), maxGlued)]) {
 			return
 		}
 	}
+}
+
+// maxGlued is how many characters are read where a name is glued to the front.
+const maxGlued = 8 << 10
+
+func (d *Detector) decode64(s *Scratch, data []byte, chars []int32) bool {
+	if len(chars) < 12 {
+		return false
+	}
+	s.buf = s.buf[:0]
+	var acc, bits uint32
+	for _, p := range chars {
+		acc, bits = acc<<6|uint32(base64Value[data[p]]), bits+6
+		if bits >= 8 {
+			bits -= 8
+			s.buf = append(s.buf, byte(acc>>bits))
+		}
+	}
+	if !d.inner(s, s.buf, layerBase64, func(a, b int) (int, int) {
+		return int(chars[a*8/6]), int(chars[(b*8-1)/6]) + 1
+	}) {
+		return false
+	}
+	s.runs = append(s.runs, span{int(chars[0]), int(chars[len(chars)-1]) + 1})
+	return true
 }
 
 // base64Value maps characters of both alphabets to their value; others to 0xff.
@@ -199,42 +234,42 @@ var base64Value = func() (t [256]byte) {
 	return t
 }()
 
-// base64Positions lists the offsets of the base64 characters of the run around pos;
-// with cut, from the group of pos on.
-func base64Positions(out []int32, data []byte, pos int, url, cut bool, skip int) []int32 {
-	in := func(c byte) bool {
-		if c == '-' || c == '_' {
-			return url
-		}
-		return base64Value[c] != 0xff && (!url || c != '+' && c != '/')
+var base64Std, base64URL = func() (std, url byteSet) {
+	for c, v := range base64Value {
+		std[c] = v != 0xff && c != '-' && c != '_'
+		url[c] = v != 0xff && c != '+' && c != '/'
 	}
-	start, since := pos, 0
-	if cut {
-		start = max(0, pos-skip)
-	} else {
-		for start > 0 && pos-start < maxRun {
-			if in(data[start-1]) {
-				start--
-				since++
-				continue
-			}
-			n := wrapBefore(data, start, in)
-			if n == 0 {
-				break
-			}
-			start -= n
-		}
+	return std, url
+}()
+
+// base64Positions lists the offsets of the base64 characters of the run around pos.
+func base64Positions(out []int32, data []byte, pos int, url bool) []int32 {
+	in := &base64Std
+	if url {
+		in = &base64URL
 	}
-	since = 0
+	start := pos
+	for start > 0 && pos-start < maxRun {
+		if in[data[start-1]] {
+			start--
+			continue
+		}
+		n := wrapBefore(data, start, in)
+		if n == 0 {
+			break
+		}
+		start -= n
+	}
+	since := 0
 	for i := start; i < len(data) && i-start < 2*maxRun; {
-		if in(data[i]) {
+		if in[data[i]] {
 			out = append(out, int32(i))
 			since++
 			i++
 			continue
 		}
 		n := wrapAfter(data, i)
-		if n == 0 || since < wrapColumn || i+n >= len(data) || !in(data[i+n]) {
+		if n == 0 || since < wrapColumn || i+n >= len(data) || !in[data[i+n]] {
 			break
 		}
 		since = 0
@@ -266,7 +301,7 @@ func wrapAfter(data []byte, i int) int {
 }
 
 // wrapBefore returns how far the previous line of a wrapped run ends before start.
-func wrapBefore(data []byte, start int, in func(byte) bool) int {
+func wrapBefore(data []byte, start int, in *byteSet) int {
 	i := start
 	for i > 0 && start-i < 32 && (data[i-1] == ' ' || data[i-1] == '\t') {
 		i--
@@ -283,7 +318,7 @@ func wrapBefore(data []byte, start int, in func(byte) bool) int {
 		return 0
 	}
 	for k := 1; k <= wrapColumn; k++ {
-		if i-k < 0 || !in(data[i-k]) {
+		if i-k < 0 || !in[data[i-k]] {
 			return 0
 		}
 	}
