@@ -45,19 +45,21 @@ func Compile(patterns []Pattern) (*Set, error) {
 	}
 	s := &Set{}
 	windows := chooseWindows(patterns)
-	for i, w := range windows {
-		s.filter.add(patterns[i], w)
+	for _, w := range windows {
 		s.reach = max(s.reach, w)
 	}
-	s.index.build(patterns, windows)
+	s.wide = hasWide()
+	s.filter = newFilter(patterns, windows)
+	s.index = newIndex(patterns, windows)
 	return s, nil
 }
 
 // A Set is a compiled group of patterns. It is immutable and safe for
 // concurrent use. The zero Set finds nothing.
 type Set struct {
-	filter filter
-	index  index
+	wide   bool // scan with scanWide
+	filter *filter
+	index  *index
 	reach  int // the largest distance from a pattern's start to its window
 }
 
@@ -68,11 +70,22 @@ type Set struct {
 // linear in hi-lo and in the number of hits. len(data) must be below 4 GiB.
 func (s *Set) Find(hits []Hit, data []byte, lo, hi int) []Hit {
 	lo, hi = max(lo, 0), min(hi, len(data))
-	if lo >= hi || len(s.index.entries) == 0 {
+	if lo >= hi || s.index == nil {
 		return hits
 	}
 	n := len(hits)
-	hits = s.findPortable(hits, data, lo, hi)
+	end := min(hi+s.reach, len(data)) // windows begin in data[lo:end]
+	var found candidates
+	for q := lo; q < end; {
+		var n int
+		n, q = s.scan(&found, data, q, end)
+		for _, at := range found[:n] {
+			if int(at) >= end {
+				break
+			}
+			hits = s.index.verify(hits, data, int(at), lo, hi)
+		}
+	}
 	sortHits(hits[n:])
 	return hits
 }

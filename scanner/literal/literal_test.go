@@ -28,10 +28,11 @@ func TestFindEqualsReferenceOnRandomText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := s.Find(nil, data, lo, hi)
 		want := Reference(patterns, nil, data, lo, hi)
-		if !slices.Equal(got, want) {
-			t.Fatalf("Find(%q, %d, %d) with %v = %v, want %v", data, lo, hi, patterns, got, want)
+		for _, s.wide = range []bool{hasWide(), false} {
+			if got := s.Find(nil, data, lo, hi); !slices.Equal(got, want) {
+				t.Fatalf("wide %v: Find(%q, %d, %d) with %v = %v, want %v", s.wide, data, lo, hi, patterns, got, want)
+			}
 		}
 	}
 }
