@@ -1,0 +1,251 @@
+package forest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sort"
+	"sync"
+
+	"github.com/rekeyhq/rekey/scanner/git"
+)
+
+// maxLarge keeps sizes in 32 bits, signed ones included.
+const maxLarge = 1 << 30
+
+// graph.state of a node: its git.Type, in the end that of its family, and flags.
+const (
+	typeMask = 7
+	wanted   = 1 << 3 // to be visited
+	needed   = 1 << 4 // wanted, or the base of a needed one
+)
+
+// graph.done of a node. While the graph is walked only the worker that has the node
+// touches it.
+const (
+	visited  = 1 << 0
+	tooLarge = 1 << 1 // left to the caller
+	unread   = 1 << 2 // neither, and the bases under it are not too large
+)
+
+// graph is the forest: a node for each entry of each pack, in order of packs and of
+// offsets, all in flat arrays: 35 bytes a node.
+type graph struct {
+	packs   []Pack
+	first   []int32  // first node of each pack; one more for the end
+	off     []int64  // where the entry begins
+	pos     []int32  // its position in the index
+	base    []int32  // or -1
+	child   []int32  // first of those based on it, or -1
+	sibling []int32  // next with the same base, or -1
+	size    []uint32 // of the inflated entry
+	header  []uint8  // bytes before the compressed ones; 0: not read
+	state   []uint8
+	done    []uint8
+	end     []int64 // of each pack: where its trailer begins
+	types   [8]bool // wanted
+
+	mu   sync.Mutex
+	lost map[int32]error // why nodes were not read, where it is not for their base
+}
+
+// plant builds the forest of packs.
+func plant(ctx context.Context, packs []Pack, opts Options) (*graph, error) {
+	g := &graph{packs: packs, first: make([]int32, len(packs)+1), end: make([]int64, len(packs)), lost: map[int32]error{}}
+	total := 0
+	for k, p := range packs {
+		if total += p.Index.Len(); total > math.MaxInt32-1 {
+			return nil, ErrTooMany
+		}
+		g.first[k+1] = int32(total)
+		g.end[k] = int64(len(p.Data) - p.Index.PackChecksum().Format().Size())
+	}
+	for _, t := range opts.Types {
+		g.types[t&typeMask] = true
+	}
+	if len(opts.Types) == 0 {
+		g.types = [8]bool{1: true, 2: true, 3: true, 4: true}
+	}
+	g.off, g.pos = make([]int64, 0, total), make([]int32, 0, total)
+	g.base, g.child, g.sibling = make([]int32, total), make([]int32, total), make([]int32, total)
+	g.size, g.header = make([]uint32, total), make([]uint8, total)
+	g.state, g.done = make([]uint8, total), make([]uint8, total)
+	for i := range g.base {
+		g.base[i], g.child[i], g.sibling[i] = -1, -1, -1
+	}
+	if len(packs) == 1 {
+		g.pos, g.off = byOffset(packs[0].Index)
+	} else {
+		for _, p := range packs {
+			pos, off := byOffset(p.Index)
+			g.pos, g.off = append(g.pos, pos...), append(g.off, off...)
+		}
+	}
+	for k := range packs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		g.readHeaders(k, opts)
+	}
+	same := g.same()
+	for i := total - 1; i >= 0; i-- { // children in order of offset
+		if b := g.base[i]; b >= 0 {
+			if same != nil && same[b] >= 0 {
+				b = same[b] // the copy that is visited; of a pack that is not behind b's
+				g.base[i] = b
+			}
+			g.sibling[i], g.child[b] = g.child[b], int32(i)
+		}
+	}
+	g.settle()
+	g.want(opts, same)
+	return g, nil
+}
+
+// readHeaders reads the headers of a pack's entries and finds their bases.
+func (g *graph) readHeaders(pack int, opts Options) {
+	lo, hi := g.first[pack], g.first[pack+1]
+	at := newPlaces(g.off[lo:hi])
+	n := (hi - lo + int32(opts.Workers) - 1) / int32(opts.Workers)
+	var wg sync.WaitGroup
+	for from := lo; from < hi; from += max(n, 1) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			debug.SetPanicOnFault(true)
+			for i := from; i < min(from+n, hi); i++ {
+				if err := g.readHeader(pack, i, at, opts.Large); err != nil {
+					g.lose(i, err)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func (g *graph) readHeader(pack int, i int32, at places, large int64) (err error) {
+	defer onFault(&err)
+	p := g.packs[pack]
+	off, end := g.off[i], g.end[pack]
+	if off < 12 || off >= end {
+		return fmt.Errorf("pack of %d bytes has no entry at %d", len(p.Data), off)
+	}
+	h, err := git.ParseEntryHeader(p.Data[off:min(end, off+git.MaxEntryHeader)], off, p.Index.PackChecksum().Format())
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case git.OfsDelta:
+		b, ok := at.find(h.Base)
+		if !ok {
+			return fmt.Errorf("delta's base: no object at %d", h.Base)
+		}
+		g.base[i] = g.first[pack] + b
+	case git.RefDelta:
+		b, ok := g.find(pack, h.BaseOid)
+		if !ok {
+			return fmt.Errorf("delta's base %s is not in the packs", h.BaseOid)
+		}
+		g.base[i] = b
+	}
+	g.state[i] = uint8(h.Type)
+	g.header[i] = uint8(h.Len)
+	if h.Size > large {
+		g.done[i] = tooLarge
+		return nil
+	}
+	g.size[i] = uint32(h.Size)
+	return nil
+}
+
+// find looks for an object in its own pack, then in the others.
+func (g *graph) find(pack int, o git.Oid) (int32, bool) {
+	for k := range len(g.packs) + 1 {
+		q := k - 1
+		if k == 0 {
+			q = pack
+		}
+		x := g.packs[q].Index
+		if pos, ok := x.Find(o); ok {
+			return g.node(q, pos), true
+		}
+	}
+	return 0, false
+}
+
+// want marks what is to be visited, each id once, and what that needs. same is as
+// from the method.
+func (g *graph) want(opts Options, same []int32) {
+	for i := range g.base {
+		if same != nil && same[i] >= 0 {
+			continue
+		}
+		if t := g.state[i] & typeMask; t != 0 && !g.types[t] {
+			continue
+		}
+		if opts.Skip != nil && opts.Skip(g.oid(int32(i))) {
+			continue
+		}
+		g.state[i] |= wanted
+		for n := int32(i); n >= 0 && g.state[n]&needed == 0; n = g.base[n] {
+			g.state[n] |= needed
+		}
+	}
+}
+
+// unsettled is the type of nodes whose family is being looked for, 0 that of
+// families without a readable root: bases that go in a circle or are damaged.
+const unsettled = 5
+
+// settle gives each delta the type of its family's root, in linear time.
+func (g *graph) settle() {
+	for i := range g.base {
+		n := int32(i)
+		for ; g.base[n] >= 0 && g.state[n]&typeMask > unsettled; n = g.base[n] {
+			g.state[n] = g.state[n]&^typeMask | unsettled
+		}
+		t := g.state[n] & typeMask
+		if t == unsettled {
+			t = 0
+		}
+		for n = int32(i); g.base[n] >= 0 && g.state[n]&typeMask == unsettled; n = g.base[n] {
+			g.state[n] = g.state[n]&^typeMask | t
+		}
+	}
+}
+
+// oid returns a node's id.
+func (g *graph) oid(i int32) git.Oid {
+	return g.packs[g.packOf(i)].Index.Oid(int(g.pos[i]))
+}
+
+func (g *graph) packOf(i int32) int {
+	if len(g.packs) == 1 {
+		return 0
+	}
+	return sort.Search(len(g.packs), func(k int) bool { return g.first[k+1] > i })
+}
+
+// lose remembers why a node was not read.
+func (g *graph) lose(i int32, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lost[i] = err
+}
+
+// errFault is a page of a mapped file that could not be read: the file was cut.
+var errFault = errors.New("pack cannot be read: the file was cut or the disk fails")
+
+// onFault turns a fault of mapped memory into an error; the goroutine must have set
+// debug.SetPanicOnFault.
+func onFault(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case interface{ Addr() uintptr }:
+		*err = errFault
+	default:
+		panic(r)
+	}
+}
