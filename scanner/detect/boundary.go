@@ -13,14 +13,8 @@ func hexDigit(c byte) bool {
 // bounded reports whether the key ends where the match does on both sides: a longer
 // run of key characters is another thing. A key may follow another of the same rule
 // directly.
-func (d *Detector) bounded(s *Scratch, c *compiled, v view, loc []int, start, end int) bool {
-	left := leftBounded(v.data, start)
-	if !left && v.at == nil {
-		for i := len(s.raw) - 1; i >= 0 && i >= len(s.raw)-4; i-- {
-			left = left || s.raw[i].End == start && s.raw[i].rule >= 0
-		}
-	}
-	if !left {
+func (c *compiled) bounded(v view, loc []int, start, end int) bool {
+	if !leftBounded(v.data, start) && !c.glued(v.data, loc) {
 		return false
 	}
 	if end == len(v.data) {
@@ -80,4 +74,18 @@ func leftBounded(data []byte, pos int) bool {
 		return i >= 0 && before[i] == '['
 	}
 	return false
+}
+
+// glued reports whether another key of the rule, itself bounded, ends where the match
+// begins. Only rules whose matches all have one length are looked at.
+func (c *compiled) glued(data []byte, loc []int) bool {
+	l := c.get()
+	n := loc[1] - loc[0]
+	if l.fixed != n || loc[0] < n || len(c.rule.Shape.Literals) == 0 {
+		return false
+	}
+	var room [2 * maxGroups]int
+	before := loc[0] - n
+	got := l.matchAt(room[:0], data[before:loc[1]])
+	return got != nil && got[1] == n && leftBounded(data, before+got[2*l.secret])
 }

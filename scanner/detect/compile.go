@@ -30,6 +30,7 @@ type lazy struct {
 	anchored *regexp.Regexp // the pattern at the start of a window
 	free     *regexp.Regexp // the pattern anywhere in a window
 	names    []string       // group names by index
+	fixed    int            // length of every match; 0: they differ
 	secret   int            // index of the group "secret", 0: whole match
 	last     byteSet        // bytes that would continue the key on the right
 	checksum *checksum.Scheme
@@ -111,6 +112,9 @@ func (c *compiled) compile() error {
 		l.names = l.free.SubexpNames()
 		l.secret = max(0, l.free.SubexpIndex("secret"))
 		l.last = trailing(p.Tree)
+		if p.Min == p.Max {
+			l.fixed = p.Min
+		}
 		if l.linear = newLinear(p.Tree); l.linear == nil {
 			if l.anchored, err = regexp.Compile(`^(?:` + r.Pattern + `)`); err != nil {
 				return err
@@ -165,7 +169,13 @@ type builder struct {
 	uses     [][]use
 }
 
+// maxLiteral is the longest text that is searched, in bytes: the beginning of longer
+// ones is enough to look closer, and the less a hit spans the more of it a delta
+// inherits.
+const maxLiteral = 32
+
 func (b *builder) add(l rules.Literal, u use) {
+	l.Text = l.Text[:min(len(l.Text), maxLiteral)]
 	if l.Fold {
 		l.Text = strings.ToLower(l.Text)
 	}

@@ -42,6 +42,7 @@ type Detector struct {
 	rules   []*compiled
 	lits    *literal.Set
 	uses    [][]use // by literal id
+	reaches []reach // by literal id
 	comment func(line []byte) (reason, by string, ok bool)
 	digest  string
 }
@@ -92,6 +93,7 @@ func New(services []rules.Service, opt Options) (*Detector, error) {
 		return nil, fmt.Errorf("compile literals: %w", err)
 	}
 	d.uses = b.uses
+	d.makeReaches(b.patterns)
 	d.digest = digest(d.rules)
 	return d, nil
 }
@@ -169,6 +171,10 @@ type Scratch struct {
 	pos     []int32
 	base64  [2]base64Run // standard and URL alphabet
 	trace   func(Step)
+
+	// of Derive
+	carried []int32 // per hit: the base's hit whose verdict it takes, or -1
+	owned   int     // end of the range inherited last
 }
 
 // Step is one thing that happened while a rule was tried: for `rekey rules explain`.
@@ -244,13 +250,22 @@ func (d *Detector) Detect(s *Scratch, data []byte) []Match {
 }
 
 func (d *Detector) judge(s *Scratch, data []byte) []Match {
-	s.raw, s.context, s.runs, s.comment = s.raw[:0], s.context[:0], s.runs[:0], false
-	s.base64[0].pos, s.base64[1].pos = s.base64[0].pos[:0], s.base64[1].pos[:0]
+	s.begin()
 	for _, h := range s.hits {
 		for _, u := range d.uses[h.ID] {
 			d.hit(s, data, int(h.Pos), u)
 		}
 	}
+	return d.conclude(s, data)
+}
+
+func (s *Scratch) begin() {
+	s.raw, s.context, s.runs, s.comment = s.raw[:0], s.context[:0], s.runs[:0], false
+	s.base64[0].pos, s.base64[1].pos = s.base64[0].pos[:0], s.base64[1].pos[:0]
+}
+
+// conclude makes matches of the candidates in s.raw.
+func (d *Detector) conclude(s *Scratch, data []byte) []Match {
 	d.contexts(s, data)
 	if len(s.raw) == 0 {
 		return nil

@@ -57,13 +57,18 @@ block = { begin = '''-----BEGIN ACME KEY-----''', end = '''-----END ACME KEY----
 match = ["-----BEGIN ACME KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqV{cut}Tm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END ACME KEY-----"]
 `
 
-func compile(t testing.TB, toml string) *detect.Detector {
+func parse(t testing.TB, toml string) rules.Service {
 	t.Helper()
 	svc, err := rules.Parse("acme.toml", []byte(toml))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := detect.New([]rules.Service{*svc}, detect.Options{
+	return *svc
+}
+
+func compile(t testing.TB, toml string) *detect.Detector {
+	t.Helper()
+	d, err := detect.New([]rules.Service{parse(t, toml)}, detect.Options{
 		Comment: func(line []byte) (string, string, bool) {
 			return "fixture", "here", strings.Contains(string(line), "rekey:allow")
 		},

@@ -167,7 +167,7 @@ func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []
 		return s.refuse(c, start, "the pattern matches, but the checksum is wrong: such a key was never issued")
 	}
 	valid := sum == checksum.Valid
-	if !valid && c.rule.Boundary != "none" && !d.bounded(s, c, v, loc, start, end) {
+	if !valid && c.rule.Boundary != "none" && !c.bounded(v, loc, start, end) {
 		return s.refuse(c, start, "the pattern matches inside a longer run of letters and digits")
 	}
 	public := 0
