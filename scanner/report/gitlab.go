@@ -163,11 +163,11 @@ func newGitlabVulnerability(s *shown, o *finding.Occurrence) gitlabVulnerability
 	}
 	g := &o.Git
 	m := gitlabVulnerability{
-		ID:   gitlabID(s, o),
-		Name: title,
+		ID:          gitlabID(s, o),
+		Name:        title,
 		Description: gitlabText(s, o),
-		Severity: gitlabSeverity(s),
-		Solution: nextStep(s, false),
+		Severity:    gitlabSeverity(s),
+		Solution:    nextStep(s, false),
 		Identifiers: []gitlabIdentifier{
 			{Type: "rekey_rule", Name: "rekey rule " + clean(s.Rule), Value: cmp.Or(clean(s.Rule), "unknown")},
 			{Type: "rekey_fingerprint", Name: "rekey " + clean(string(s.Fingerprint)), Value: cmp.Or(clean(string(s.Fingerprint)), "unknown")},

@@ -48,10 +48,11 @@ func formats() []format {
 		{"json", writeJSON},
 		{"jsonl", writeJSONL},
 		{"sarif", writeSARIF},
-		{"gitleaks", writeGitleaks},
+		{"html", writeHTML},
 		{"csv", writeCSV},
 		{"junit", writeJUnit},
 		{"gitlab", writeGitLab},
+		{"gitleaks", writeGitleaks},
 		{"markdown", writeMarkdown},
 	}
 }
