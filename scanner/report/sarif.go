@@ -28,12 +28,14 @@ func writeSARIF(w *bufio.Writer, v *view) error {
 	for i := range v.n {
 		s := v.finding(i)
 		index := rules.add(s)
-		for _, res := range sarifResults(s, index) {
-			if len(run.Results) == sarifLimit {
-				left++
-				continue
-			}
-			run.Results = append(run.Results, res)
+		if len(run.Results) >= sarifLimit { // the rest only counts
+			left += len(worthShowing(s))
+			continue
+		}
+		run.Results = append(run.Results, sarifResults(s, index)...)
+		if over := len(run.Results) - sarifLimit; over > 0 {
+			left += over
+			run.Results = run.Results[:sarifLimit]
 		}
 	}
 	run.Tool.Driver = sarifDriver{
@@ -200,7 +202,10 @@ func sarifText(s *shown, o *finding.Occurrence) string {
 // sarifEscape makes a foreign string inert in a message, where brackets begin links and
 // braces begin placeholders (SARIF 2.1.0, sections 3.11.5 and 3.11.6).
 func sarifEscape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(clean(s))
+	if s = clean(s); !strings.ContainsAny(s, "[]{}\\") {
+		return s
+	}
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(s)
 }
 
 func sarifSuppressions(s *finding.Suppression) []sarifSuppression {
