@@ -76,6 +76,15 @@ func (r *Repository) loadCatalog(h *holes) *catalog {
 	return c
 }
 
+// catalog returns the listing of all objects, made at its first use. Damage that is
+// met then belongs to the repository's holes.
+func (r *Repository) catalog() *catalog {
+	if r.cat == nil {
+		r.cat = r.loadCatalog(&r.found)
+	}
+	return r.cat
+}
+
 // replaceCatalog makes later reads use a newer listing.
 func (r *Repository) replaceCatalog(c *catalog) {
 	if r.reader != nil {

@@ -13,16 +13,17 @@ import (
 	"time"
 
 	"github.com/rekeyhq/rekey/scanner/git"
+	"github.com/rekeyhq/rekey/scanner/git/gittest"
 )
 
 // packOf packs all objects into one pack and returns the paths of pack and index.
-func packOf(r *repo) (pack, idx string) {
-	r.t.Helper()
-	r.git("repack", "-q", "-adfk")
-	r.git("prune-packed")
-	packs, _ := filepath.Glob(filepath.Join(r.dir, ".git/objects/pack/*.pack"))
+func packOf(r *gittest.Repo) (pack, idx string) {
+	r.T.Helper()
+	r.Git("repack", "-q", "-adfk")
+	r.Git("prune-packed")
+	packs, _ := filepath.Glob(filepath.Join(r.Dir, ".git/objects/pack/*.pack"))
 	if len(packs) != 1 {
-		r.t.Fatalf("packs: %v", packs)
+		r.T.Fatalf("packs: %v", packs)
 	}
 	idx = strings.TrimSuffix(packs[0], ".pack") + ".idx"
 	os.Chmod(packs[0], 0o644)
@@ -46,10 +47,10 @@ func TestCutPack(t *testing.T) {
 	for _, cut := range []int{1, 20, 40, 200} {
 		t.Run(fmt.Sprint(cut), func(t *testing.T) {
 			r := grown(t, "sha1")
-			want := r.oracle(".")
+			want := r.Objects(".")
 			pack, _ := packOf(r)
 			edit(t, pack, func(b []byte) []byte { return b[:len(b)-cut] })
-			got, stats := read(t, open(t, r.dir, git.Options{}))
+			got, stats := read(t, open(t, r.Dir, git.Options{}))
 			wantHole(t, stats.Holes, git.Unreadable, "pack", "cut or changed")
 			lost := 0
 			for id := range want {
@@ -78,11 +79,11 @@ func wantHoleFor(t testing.TB, holes []git.Hole, id string) {
 // TestEveryByteOfAPack flips bytes of a pack and of its index: whatever happens, each
 // object is read or named by a hole.
 func TestEveryByteOfAPack(t *testing.T) {
-	r := newRepo(t)
+	r := gittest.New(t)
 	for i := 0; i < 3; i++ {
-		r.commit("c", "a", strings.Repeat("some text that packs well, ", 20)+fmt.Sprint(i), "d/b", fmt.Sprint(i))
+		r.Commit("c", "a", strings.Repeat("some text that packs well, ", 20)+fmt.Sprint(i), "d/b", fmt.Sprint(i))
 	}
-	want := r.oracle(".")
+	want := r.Objects(".")
 	pack, idx := packOf(r)
 	for _, file := range []string{pack, idx} {
 		whole, err := os.ReadFile(file)
@@ -97,7 +98,7 @@ func TestEveryByteOfAPack(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			got, stats := read(t, open(t, r.dir, git.Options{}))
+			got, stats := read(t, open(t, r.Dir, git.Options{}))
 			if d := time.Since(began); d > 2*time.Second {
 				t.Errorf("%s: byte %d: reading took %s", filepath.Ext(file), at, d)
 			}
@@ -118,12 +119,12 @@ func TestEveryByteOfAPack(t *testing.T) {
 
 func TestIndexGone(t *testing.T) {
 	r := grown(t, "sha1")
-	want := r.oracle(".")
+	want := r.Objects(".")
 	_, idx := packOf(r)
 	if err := os.Remove(idx); err != nil {
 		t.Fatal(err)
 	}
-	got, stats := read(t, open(t, r.dir, git.Options{}))
+	got, stats := read(t, open(t, r.Dir, git.Options{}))
 	wantSame(t, got, want)
 	wantNoHolesBut(t, stats.Holes, "ref")
 }
@@ -143,7 +144,7 @@ func TestPackGone(t *testing.T) {
 	if err := os.Remove(pack); err != nil {
 		t.Fatal(err)
 	}
-	got, stats := read(t, open(t, r.dir, git.Options{}))
+	got, stats := read(t, open(t, r.Dir, git.Options{}))
 	if len(got) > 1 { // the dangling blob may be loose
 		t.Errorf("read %d objects", len(got))
 	}
@@ -152,42 +153,42 @@ func TestPackGone(t *testing.T) {
 
 func TestDamagedBaseIsReadFromAnotherPack(t *testing.T) {
 	r := grown(t, "sha1")
-	want := r.oracle(".")
-	r.git("repack", "-q", "-adfk")
-	spare, _ := filepath.Glob(filepath.Join(r.dir, ".git/objects/pack/*"))
+	want := r.Objects(".")
+	r.Git("repack", "-q", "-adfk")
+	spare, _ := filepath.Glob(filepath.Join(r.Dir, ".git/objects/pack/*"))
 	for _, f := range spare {
 		b, _ := os.ReadFile(f)
 		os.WriteFile(filepath.Join(filepath.Dir(f), "pack-0123"+filepath.Ext(f)), b, 0o644)
 	}
-	pack, _ := filepath.Glob(filepath.Join(r.dir, ".git/objects/pack/pack-0123.pack"))
+	pack, _ := filepath.Glob(filepath.Join(r.Dir, ".git/objects/pack/pack-0123.pack"))
 	edit(t, pack[0], func(b []byte) []byte {
 		for i := 100; i < len(b)-40; i += 97 {
 			b[i] ^= 0xff
 		}
 		return b
 	})
-	got, stats := read(t, open(t, r.dir, git.Options{}))
+	got, stats := read(t, open(t, r.Dir, git.Options{}))
 	wantSame(t, got, want)
 	wantNoHoles(t, stats.Holes)
 }
 
 // loose writes a loose object under a name of its own choosing.
-func (r *repo) loose(id, inflated string) {
-	r.t.Helper()
+func loose(r *gittest.Repo, id, inflated string) {
+	r.T.Helper()
 	var b bytes.Buffer
 	z := zlib.NewWriter(&b)
 	z.Write([]byte(inflated))
 	z.Close()
-	r.looseRaw(id, b.Bytes())
+	looseRaw(r, id, b.Bytes())
 }
 
-func (r *repo) looseRaw(id string, b []byte) {
-	r.t.Helper()
-	path := filepath.Join(r.dir, ".git/objects", id[:2], id[2:])
+func looseRaw(r *gittest.Repo, id string, b []byte) {
+	r.T.Helper()
+	path := filepath.Join(r.Dir, ".git/objects", id[:2], id[2:])
 	os.MkdirAll(filepath.Dir(path), 0o755)
 	os.Remove(path)
 	if err := os.WriteFile(path, b, 0o644); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 }
 
@@ -195,30 +196,30 @@ func TestDamagedLooseObjects(t *testing.T) {
 	id := func(c string) string { return strings.Repeat(c, 40) }
 	tests := []struct {
 		name   string
-		damage func(r *repo)
+		damage func(r *gittest.Repo)
 		hole   string
 	}{
-		{"garbage", func(r *repo) { r.looseRaw(id("1"), []byte("garbage")) }, "inflate"},
-		{"empty_file", func(r *repo) { r.looseRaw(id("1"), nil) }, "truncated"},
-		{"other_content", func(r *repo) { r.loose(id("1"), "blob 5\x00hello") }, "hash"},
-		{"huge_size", func(r *repo) { r.loose(id("1"), "blob 99999999999\x00hello") }, "truncated"},
-		{"longer_than_its_size", func(r *repo) { r.loose(id("1"), "blob 2\x00hello") }, "more than it promises"},
-		{"no_header", func(r *repo) { r.loose(id("1"), strings.Repeat("x", 100)) }, "no header"},
-		{"unknown_type", func(r *repo) { r.loose(id("1"), "blub 1\x00x") }, "unknown object type"},
-		{"negative_size", func(r *repo) { r.loose(id("1"), "blob -1\x00x") }, "bad size"},
-		{"fifo", func(r *repo) { mkfifo(r.t, filepath.Join(r.dir, ".git/objects/11", id("1")[2:])) }, "not a regular file"},
-		{"link_out", func(r *repo) {
-			os.MkdirAll(filepath.Join(r.dir, ".git/objects/11"), 0o755)
-			os.Symlink("/etc/passwd", filepath.Join(r.dir, ".git/objects/11", id("1")[2:]))
+		{"garbage", func(r *gittest.Repo) { looseRaw(r, id("1"), []byte("garbage")) }, "inflate"},
+		{"empty_file", func(r *gittest.Repo) { looseRaw(r, id("1"), nil) }, "truncated"},
+		{"other_content", func(r *gittest.Repo) { loose(r, id("1"), "blob 5\x00hello") }, "hash"},
+		{"huge_size", func(r *gittest.Repo) { loose(r, id("1"), "blob 99999999999\x00hello") }, "truncated"},
+		{"longer_than_its_size", func(r *gittest.Repo) { loose(r, id("1"), "blob 2\x00hello") }, "more than it promises"},
+		{"no_header", func(r *gittest.Repo) { loose(r, id("1"), strings.Repeat("x", 100)) }, "no header"},
+		{"unknown_type", func(r *gittest.Repo) { loose(r, id("1"), "blub 1\x00x") }, "unknown object type"},
+		{"negative_size", func(r *gittest.Repo) { loose(r, id("1"), "blob -1\x00x") }, "bad size"},
+		{"fifo", func(r *gittest.Repo) { mkfifo(r.T, filepath.Join(r.Dir, ".git/objects/11", id("1")[2:])) }, "not a regular file"},
+		{"link_out", func(r *gittest.Repo) {
+			os.MkdirAll(filepath.Join(r.Dir, ".git/objects/11"), 0o755)
+			os.Symlink("/etc/passwd", filepath.Join(r.Dir, ".git/objects/11", id("1")[2:]))
 		}, "escapes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRepo(t)
-			r.commit("one", "a", "a\n")
-			want := r.oracle(".")
+			r := gittest.New(t)
+			r.Commit("one", "a", "a\n")
+			want := r.Objects(".")
 			tt.damage(r)
-			got, stats := read(t, open(t, r.dir, git.Options{}))
+			got, stats := read(t, open(t, r.Dir, git.Options{}))
 			for id, w := range want {
 				if got[id] != w {
 					t.Errorf("%s was not read", id)
@@ -250,14 +251,14 @@ func TestMissingObjects(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRepo(t)
-			r.commit("one", "a", "a\n")
-			r.commit("two", "a", "b\n")
-			id := r.git("rev-parse", tt.rev)
-			if err := os.Remove(filepath.Join(r.dir, ".git/objects", id[:2], id[2:])); err != nil {
+			r := gittest.New(t)
+			r.Commit("one", "a", "a\n")
+			r.Commit("two", "a", "b\n")
+			id := r.Git("rev-parse", tt.rev)
+			if err := os.Remove(filepath.Join(r.Dir, ".git/objects", id[:2], id[2:])); err != nil {
 				t.Fatal(err)
 			}
-			_, stats := read(t, open(t, r.dir, git.Options{}))
+			_, stats := read(t, open(t, r.Dir, git.Options{}))
 			wantHole(t, stats.Holes, git.Unreadable, tt.what, id)
 		})
 	}
@@ -310,9 +311,9 @@ func TestHostileDeltas(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRepo(t)
-			r.write(".git/objects/pack/pack-00.pack", string(handPack(tt.entries...)))
-			_, stats := read(t, open(t, r.dir, git.Options{}))
+			r := gittest.New(t)
+			r.Write(".git/objects/pack/pack-00.pack", string(handPack(tt.entries...)))
+			_, stats := read(t, open(t, r.Dir, git.Options{}))
 			found := false
 			for _, h := range stats.Holes {
 				found = found || strings.Contains(h.Reason, tt.hole)
@@ -347,9 +348,9 @@ func TestChainOfDeltas(t *testing.T) {
 		{"limited", git.Limits{Depth: 1000}, 1001, depth - 1000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRepo(t)
-			r.write(".git/objects/pack/pack-00.pack", string(handPack(entries...)))
-			got, stats := read(t, open(t, r.dir, git.Options{Limits: tt.limits}))
+			r := gittest.New(t)
+			r.Write(".git/objects/pack/pack-00.pack", string(handPack(entries...)))
+			got, stats := read(t, open(t, r.Dir, git.Options{Limits: tt.limits}))
 			if len(got) != tt.objects || len(stats.Holes) != tt.bad {
 				t.Errorf("read %d objects with %d holes, want %d and %d", len(got), len(stats.Holes), tt.objects, tt.bad)
 			}

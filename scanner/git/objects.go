@@ -76,11 +76,8 @@ func (r *Repository) Objects(ctx context.Context, fn func(Object) error) (Stats,
 // trees, tags and refs are only compared when it lets all through.
 func (r *Repository) Select(ctx context.Context, filter Filter, fn func(Object) error) (Stats, error) {
 	p := &pass{ctx: ctx, repo: r, filter: filter, fn: fn, seed: maphash.MakeSeed(), extra: map[Oid]bool{}}
+	p.begin(r.catalog())
 	p.holes.list = append(p.holes.list, r.found.all()...)
-	if r.cat == nil {
-		r.cat = r.loadCatalog(&p.holes)
-	}
-	p.begin(r.cat)
 	err := p.run()
 	if err == nil && len(p.failed)+len(p.lost) > 0 {
 		err = p.again()
