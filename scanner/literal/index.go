@@ -5,23 +5,29 @@ import (
 	"math/bits"
 )
 
-// An index says which patterns are at a window. Their slot is chosen by the first
-// three bytes of the window, case ignored. Most positions that come here are
-// false alarms of the filter, so a slot first compares the bits around the window
-// that all its patterns have in common; only then is each pattern compared.
-//
-// Patterns of two bytes are too short for that and are compared each time.
+// An index says which patterns are at a window. Patterns are grouped by the bytes
+// of their windows: four, or as many as the pattern has. Pairs of bytes are so
+// frequent that they are not looked up but compared each time.
 type index struct {
-	slots   []slot
-	slotOf  []uint32 // by hash; slot 0 is the one without patterns
-	shift   uint64
-	entries []entry
-	words   []word // what entries compare beyond their first eight bytes
-	pairs   []entry
+	quads, triples group
+	pairs          []entry
+	words          []word // what entries compare beyond their first eight bytes
 }
 
-// slot is entries[from:to] of the index, and what they have in common: eight
-// bytes that begin before bytes before the window.
+// A group finds patterns by the first bytes of their windows, case ignored. Most
+// positions looked up are false alarms of the filter, so the slot found first
+// compares the bits around the window that all its patterns have in common; only
+// then is each of them compared.
+type group struct {
+	slotOf  []uint32 // by hash; slot 0 is the one without patterns
+	shift   uint32
+	drop    uint32 // how many bits of four bytes do not count
+	slots   []slot
+	entries []entry
+}
+
+// slot is entries[from:to] of its group, and what they have in common: eight
+// bytes, the first of which is before bytes before the window.
 type slot struct {
 	common   word
 	before   uint32
@@ -57,53 +63,64 @@ func makeWord(p Pattern, at int) word {
 	return w
 }
 
-// slotHash ignores the case bit, so that a folded pattern has one slot only.
-func (x *index) slotHash(text uint64) uint32 {
-	return (uint32(text)<<8 | 0x20202000) * 0x85EBCA6B >> (x.shift & 31)
+func newIndex(patterns []Pattern, windows []int) *index {
+	x := &index{}
+	var quads, triples []int
+	for i, p := range patterns {
+		switch len(p.Bytes) {
+		case 2:
+			x.pairs = append(x.pairs, x.newEntry(p, i, 0))
+		case 3:
+			triples = append(triples, i)
+		default:
+			quads = append(quads, i)
+		}
+	}
+	x.quads = x.newGroup(patterns, windows, quads, 0)
+	x.triples = x.newGroup(patterns, windows, triples, 8)
+	return x
 }
 
-func newIndex(patterns []Pattern, windows []int) *index {
-	log := bits.Len(uint(len(patterns))) + 2
-	x := &index{slotOf: make([]uint32, 1<<log), shift: uint64(32 - log)}
-	x.slots = append(x.slots, slot{common: word{value: 1}})
-	slots := make([]uint32, len(patterns)) // of each pattern
-	for i, p := range patterns {
-		if len(p.Bytes) < 3 {
-			continue
+func (x *index) newGroup(patterns []Pattern, windows, members []int, drop uint32) group {
+	log := bits.Len(uint(len(members))) + 1
+	g := group{slotOf: make([]uint32, 1<<log), shift: uint32(32 - log), drop: drop}
+	g.slots = make([]slot, 1, len(members)+1)
+	g.slots[0].common.value = 1 // with an empty mask: matches nothing
+	chosen := make([]uint32, len(members))
+	for k, i := range members {
+		h := g.hash(makeWord(Pattern{Bytes: patterns[i].Bytes}, windows[i]).value)
+		if g.slotOf[h] == 0 {
+			g.slotOf[h] = uint32(len(g.slots))
+			g.slots = append(g.slots, slot{before: maxWindow})
 		}
-		h := x.slotHash(makeWord(Pattern{Bytes: p.Bytes}, windows[i]).value)
-		if x.slotOf[h] == 0 {
-			x.slotOf[h] = uint32(len(x.slots))
-			x.slots = append(x.slots, slot{before: maxWindow})
-		}
-		slots[i] = x.slotOf[h]
-		s := &x.slots[slots[i]]
+		chosen[k] = g.slotOf[h]
+		s := &g.slots[chosen[k]]
 		s.to++ // their number, for now
 		s.before = min(s.before, uint32(windows[i]))
 	}
 	sum := uint32(0)
-	for i := range x.slots {
-		s := &x.slots[i]
+	for i := range g.slots {
+		s := &g.slots[i]
 		s.from, s.to, sum = sum, sum, sum+s.to
 	}
-	x.entries = make([]entry, sum)
-	for i, p := range patterns {
-		e := x.newEntry(p, i, windows[i])
-		if slots[i] == 0 {
-			x.pairs = append(x.pairs, e)
-			continue
-		}
-		s := &x.slots[slots[i]]
-		around := makeWord(p, windows[i]-int(s.before))
+	g.entries = make([]entry, sum)
+	for k, i := range members {
+		s := &g.slots[chosen[k]]
+		around := makeWord(patterns[i], windows[i]-int(s.before))
 		if s.from == s.to {
 			s.common = around
 		}
 		s.common.mask &= around.mask &^ (s.common.value ^ around.value)
 		s.common.value &= s.common.mask
-		x.entries[s.to] = e
+		g.entries[s.to] = x.newEntry(patterns[i], i, windows[i])
 		s.to++
 	}
-	return x
+	return g
+}
+
+// hash ignores the case bit, so that a folded pattern has one slot only.
+func (g *group) hash(text uint64) uint32 {
+	return (uint32(text)<<(g.drop&31) | 0x20202020) * 0x85EBCA6B >> (g.shift & 31)
 }
 
 func (x *index) newEntry(p Pattern, id, window int) entry {
@@ -120,17 +137,54 @@ func (x *index) newEntry(p Pattern, id, window int) entry {
 	return e
 }
 
+// verifyAll appends the patterns that have their window at one of the positions
+// data[from+found[i]] below end, and their first byte in data[lo:hi].
+func (x *index) verifyAll(hits []Hit, data []byte, found []uint32, from, end, lo, hi int) []Hit {
+	g := &x.quads
+	quadsOnly := len(x.triples.entries) == 0 && len(x.pairs) == 0
+	for _, at := range found {
+		q := from + int(at)
+		if q >= end {
+			break
+		}
+		// Most candidates end here, without a call or a branch that is hard to
+		// predict. It is what lookUp does where no edge of data is near.
+		if quadsOnly && q >= maxWindow && q <= len(data)-8 {
+			s := &g.slots[g.slotOf[g.hash(binary.LittleEndian.Uint64(data[q:]))]]
+			if !s.common.matches(binary.LittleEndian.Uint64(data[q-int(s.before):])) {
+				continue
+			}
+		}
+		hits = x.verify(hits, data, q, lo, hi)
+	}
+	return hits
+}
+
 // verify appends the patterns whose window begins at data[q] and whose first
 // byte lies in data[lo:hi]: exactly these, whatever the filter said.
 func (x *index) verify(hits []Hit, data []byte, q, lo, hi int) []Hit {
-	s := &x.slots[x.slotOf[x.slotHash(load(data, q))]]
-	if at := q - int(s.before); at >= 0 && s.common.matches(load(data, at)) {
-		hits = x.compare(hits, x.entries[s.from:s.to], data, q, lo, hi)
+	if s := x.quads.lookUp(data, q); s != nil {
+		hits = x.compare(hits, x.quads.entries[s.from:s.to], data, q, lo, hi)
+	}
+	if len(x.triples.entries) > 0 {
+		if s := x.triples.lookUp(data, q); s != nil {
+			hits = x.compare(hits, x.triples.entries[s.from:s.to], data, q, lo, hi)
+		}
 	}
 	if len(x.pairs) > 0 {
 		hits = x.compare(hits, x.pairs, data, q, lo, hi)
 	}
 	return hits
+}
+
+// lookUp returns the slot of the window at data[q], or nil if none of its
+// patterns can be there.
+func (g *group) lookUp(data []byte, q int) *slot {
+	s := &g.slots[g.slotOf[g.hash(load(data, q))]]
+	if at := q - int(s.before); at >= 0 && s.common.matches(load(data, at)) {
+		return s
+	}
+	return nil
 }
 
 func (x *index) compare(hits []Hit, entries []entry, data []byte, q, lo, hi int) []Hit {

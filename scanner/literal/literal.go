@@ -1,4 +1,41 @@
 // Package literal finds all literals of all rules in one pass over the bytes.
+//
+// # What the pass does
+//
+// Of each pattern, Compile chooses a window: the four neighbouring bytes that are
+// rarest in the texts people keep (window.go). Find then works in three stages.
+//
+// The filter reads every byte once and lets through the few positions where a
+// window may begin, one in some hundreds. What it does for a byte does not depend
+// on how many patterns there are: it hashes and looks up a bit. Two filters do
+// that. The one for AVX2 (wide.go) hashes 64 positions with vector instructions
+// and needs one load for two positions. The one in plain Go (narrow.go) looks at
+// each position.
+//
+// The index (index.go) looks up which patterns have the window found, compares
+// what they have in common, and only if that is there, each of them.
+//
+// What is found comes in the order of the windows. As these begin at different
+// distances from the patterns' starts, hits are sorted at last.
+//
+// # Why it is exact
+//
+// Each pattern has exactly one window, at a fixed distance from its start, so
+// each occurrence has one position where it can be found, and is found at most
+// once. The filters enter every spelling of every window, so they let each such
+// position through; a false alarm costs time only. The index compares all bytes
+// of a pattern, and the bounds, before it reports a hit.
+//
+// # Time and memory
+//
+// A hostile text can make every position a candidate, which costs some
+// nanoseconds for each, or repeat a window that several patterns share. Windows
+// are chosen so that few do where there is a choice; patterns that are equal, or
+// end after the same few bytes, leave none. The time remains linear in the text,
+// and n log n in the hits of one call that are out of order.
+//
+// Assembly reads inside the text only: a rest shorter than a block is copied
+// first. Build with -tags purego for neither assembly nor unsafe code.
 package literal
 
 import (
@@ -43,22 +80,28 @@ func Compile(patterns []Pattern) (*Set, error) {
 			return nil, fmt.Errorf("compile literals: pattern %d is longer than 2 GiB", i)
 		}
 	}
-	s := &Set{}
+	return compile(patterns, hasWide()), nil
+}
+
+func compile(patterns []Pattern, wide bool) *Set {
 	windows := chooseWindows(patterns)
+	s := &Set{index: newIndex(patterns, windows)}
 	for _, w := range windows {
 		s.reach = max(s.reach, w)
 	}
-	s.wide = hasWide()
-	s.filter = newFilter(patterns, windows)
-	s.index = newIndex(patterns, windows)
-	return s, nil
+	if wide {
+		s.wide = newWideFilter(patterns, windows)
+	} else {
+		s.narrow = newNarrowFilter(patterns, windows)
+	}
+	return s
 }
 
 // A Set is a compiled group of patterns. It is immutable and safe for
 // concurrent use. The zero Set finds nothing.
 type Set struct {
-	wide   bool // scan with scanWide
-	filter *filter
+	wide   *wideFilter // one of the two filters
+	narrow *narrowFilter
 	index  *index
 	reach  int // the largest distance from a pattern's start to its window
 }
@@ -67,7 +110,7 @@ type Set struct {
 // whose first byte lies in data[lo:hi]; it may extend beyond hi, up to the end
 // of data. What it appends is ordered by position, then ID. Bounds outside data
 // are cut to it. Apart from growing hits it does not allocate, and its time is
-// linear in hi-lo and in the number of hits. len(data) must be below 4 GiB.
+// as the package comment says. len(data) must be below 4 GiB.
 func (s *Set) Find(hits []Hit, data []byte, lo, hi int) []Hit {
 	lo, hi = max(lo, 0), min(hi, len(data))
 	if lo >= hi || s.index == nil {
@@ -77,17 +120,27 @@ func (s *Set) Find(hits []Hit, data []byte, lo, hi int) []Hit {
 	end := min(hi+s.reach, len(data)) // windows begin in data[lo:end]
 	var found candidates
 	for q := lo; q < end; {
-		var n int
-		n, q = s.scan(&found, data, q, end)
-		for _, at := range found[:n] {
-			if int(at) >= end {
-				break
-			}
-			hits = s.index.verify(hits, data, int(at), lo, hi)
-		}
+		k, next := s.scan(&found, data, q, end)
+		hits = s.index.verifyAll(hits, data, found[:k], q, end, lo, hi)
+		q = next
 	}
 	sortHits(hits[n:])
 	return hits
+}
+
+// candidates receives the positions that a filter lets through. It is small, as
+// every call of Find has to clear one.
+type candidates [128]uint32
+
+// scan fills found with the positions of text[from:to], in ascending order and
+// relative to from, where a window may begin. It stops early when found is nearly
+// full: next, more than from, is where to go on. Some positions may be to or
+// beyond.
+func (s *Set) scan(found *candidates, text []byte, from, to int) (n, next int) {
+	if s.wide != nil {
+		return s.wide.scan(found, text, from, to)
+	}
+	return s.narrow.scan(found, text, from, to)
 }
 
 // sortHits orders hits by position, then ID. They arrive in the order of their

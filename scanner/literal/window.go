@@ -1,5 +1,13 @@
 package literal
 
+// windowLen is how many bytes of a pattern the filters know. Shorter patterns
+// have a shorter window.
+const windowLen = 4
+
+// hashFactor multiplies windows to mix their bits (2^32 divided by the golden
+// ratio, made odd).
+const hashFactor = 0x9E3779B1
+
 // maxWindow is the furthest a window may begin from its pattern's start. Every
 // call looks that much beyond hi, so it is small.
 const maxWindow = 12

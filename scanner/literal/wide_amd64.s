@@ -94,15 +94,15 @@ GLOBL bit<>(SB), RODATA|NOPTR, $16
 	MOVL   BX, slot(R11) \
 	BLSRQ  AX, AX
 
-// func scanBlocks(table *uint32, shift uint64, text *byte, blocks int, base uint32, found *uint32, limit int) (n, done int)
-TEXT ·scanBlocks(SB), 0, $256-72
+// func scanAVX2(table *uint32, shift uint64, text *byte, blocks int, found *uint32, limit int) (n, done int)
+TEXT ·scanAVX2(SB), 0, $256-64
 	MOVQ           table+0(FP), DI
 	VMOVQ          shift+8(FP), X5
 	MOVQ           text+16(FP), SI
 	MOVQ           blocks+24(FP), CX
-	MOVL           base+32(FP), R8
-	MOVQ           found+40(FP), R11
-	MOVQ           limit+48(FP), R10
+	MOVQ           found+32(FP), R11
+	MOVQ           limit+40(FP), R10
+	XORL           R8, R8
 	LEAQ           (R11)(R10*4), R10
 	VBROADCASTI128 trigrams<>(SB), Y6
 	VBROADCASTI128 beside<>(SB), Y7
@@ -148,10 +148,10 @@ written:
 
 end:
 	VZEROUPPER
-	SUBQ found+40(FP), R11
+	SUBQ found+32(FP), R11
 	SHRQ $2, R11
-	MOVQ R11, n+56(FP)
+	MOVQ R11, n+48(FP)
 	MOVQ blocks+24(FP), AX
 	SUBQ CX, AX
-	MOVQ AX, done+64(FP)
+	MOVQ AX, done+56(FP)
 	RET
