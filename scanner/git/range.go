@@ -221,13 +221,20 @@ func (w *rangeWalk) read(o Oid) (rangeCommit, error) {
 	return rangeCommit{c.Tree, c.Parents, ParseIdent(c.Committer.Of(data)).Unix}, err
 }
 
+// dateSlop is how far commits may be dated before their parents. Past it an excluded
+// commit may be taken for a part of the range; none is ever left out.
+const dateSlop = 30 * 24 * 60 * 60
+
 // commits walks back from what was named, newest first, until only excluded commits
-// are left, and returns those painted and not excluded. Wrong dates can make it walk
-// further or paint an excluded commit, never leave one out.
+// are left that are older than all others, and returns those painted and not excluded.
 func (w *rangeWalk) commits() ([]Oid, error) {
 	var order []Oid
 	seen := map[Oid]bool{}
+	oldest := int64(maxUnix)
 	open := func() bool {
+		if w.queue[0].date > oldest-dateSlop {
+			return true
+		}
 		for _, q := range w.queue {
 			if w.flags[q.oid]&excluded == 0 {
 				return true
@@ -246,6 +253,9 @@ func (w *rangeWalk) commits() ([]Oid, error) {
 		heap.Pop(&w.queue)
 		if !seen[top.oid] {
 			seen[top.oid] = true
+			if w.flags[top.oid]&excluded == 0 {
+				oldest = min(oldest, top.date)
+			}
 			order = append(order, top.oid)
 		}
 		for _, p := range w.info[top.oid].parents {
