@@ -116,7 +116,6 @@
   };
   const gap = (n) => {
     const tr = el("tr"), td = el("td", "gap");
-    td.colSpan = columns.length;
     td.style.height = n * rowHeight + "px";
     tr.setAttribute("aria-hidden", "true");
     tr.append(td);
@@ -129,23 +128,23 @@
     tr.dataset.at = at;
     tr.setAttribute("role", "row");
     tr.setAttribute("aria-rowindex", at + 2);
-    const cell = (cls) => {
-      const td = el("td", cls);
+    const cell = (column) => {
+      const td = el("td", "c-" + column);
       td.setAttribute("role", "gridcell");
       tr.append(td);
       return td;
     };
-    cell().append(pill("sev" + f.s, severities[f.s]));
-    cell().append(el("span", "st-" + (f.x ? "quiet" : states[f.v]), f.x ? "suppressed" : statuses[f.v]));
-    const key = cell();
+    cell("sev").append(pill("sev" + f.s, severities[f.s]));
+    cell("status").append(el("span", "st-" + (f.x ? "quiet" : states[f.v]), f.x ? "suppressed" : statuses[f.v]));
+    const key = cell("key");
     key.append(S[f.t], el("span", "key", f.k));
     key.title = S[f.t];
-    const where = cell();
+    const where = cell("where");
     if (f.p.length) {
       where.append(el("span", "", S[f.p[0].p]));
       where.title = S[f.p[0].p] + (S[f.p[0].n || 0] ? " " + S[f.p[0].n] : "");
     }
-    cell().textContent = day(f.d);
+    cell("since").textContent = day(f.d);
     cell("places").textContent = number(f.n);
     return tr;
   };
