@@ -1,0 +1,146 @@
+package keyservice
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/rekeyhq/rekey/rules"
+)
+
+// answer is what conditions look at.
+type answer struct {
+	status int
+	header map[string]string // lower-case names
+	body   string
+	json   any
+	item   any
+	html   bool
+}
+
+func (a *answer) env() map[string]any {
+	return map[string]any{"status": a.status, "header": a.header, "body": a.body, "json": a.json, "item": a.item}
+}
+
+// condition is a compiled expression.
+type condition struct {
+	program *vm.Program
+	err     error
+}
+
+// Bounds of an expression: nodes of its tree, and memory that it may use, in the
+// engine's units.
+const (
+	maxNodes  = 400
+	maxMemory = 20_000
+)
+
+func compileCondition(text string) *condition {
+	env := map[string]any{"status": 0, "header": map[string]string{}, "body": "", "json": any(nil), "item": any(nil)}
+	p, err := expr.Compile(text, expr.Env(env), expr.MaxNodes(maxNodes))
+	return &condition{p, err}
+}
+
+func (s *service) condition(text string) *condition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.code[text]
+	if c == nil {
+		c = compileCondition(text)
+		s.code[text] = c
+	}
+	return c
+}
+
+// eval returns the expression's value; ok is false where it cannot be evaluated, such
+// as a field of a body that is no object.
+func (s *service) eval(text string, a *answer) (v any, ok bool) {
+	c := s.condition(text)
+	if c.err != nil {
+		return nil, false
+	}
+	machine := vm.VM{MemoryBudget: maxMemory}
+	v, err := machine.Run(c.program, a.env())
+	return v, err == nil
+}
+
+// holds reports whether a condition is there and true. One that cannot be evaluated
+// is not true; nor is it false: the answer is then unknown unless another holds.
+func (s *service) holds(text string, a *answer) bool {
+	if text == "" {
+		return false
+	}
+	v, ok := s.eval(text, a)
+	b, isBool := v.(bool)
+	return ok && isBool && b
+}
+
+// Check compiles every condition and saved value of a service and checks their types.
+// The error, if any, is a rules.Problems.
+func Check(svc *rules.Service) error {
+	var problems rules.Problems
+	ops := svc.Operations()
+	for _, set := range []struct {
+		name string
+		ops  []rules.Operation
+	}{{"verify", ops.Verify}, {"whoami", ops.Whoami}, {"list", ops.List}, {"regenerate", ops.Regenerate}, {"revoke", ops.Revoke}, {"disable", ops.Disable}, {"enable", ops.Enable}} {
+		for i := range set.ops {
+			op := &set.ops[i]
+			add := func(field, text string) {
+				if text == "" {
+					return
+				}
+				if c := compileCondition(text); c.err != nil {
+					first, _, _ := strings.Cut(c.err.Error(), "\n")
+					problems = append(problems, rules.Problem{File: svc.File, Line: op.Line, Rule: set.name, Field: field, Text: first})
+				} else if t := c.program.Node().Type(); field != "each" && !strings.HasPrefix(field, "save.") && t != nil && t.Kind().String() != "bool" && t.Kind().String() != "interface" {
+					problems = append(problems, rules.Problem{File: svc.File, Line: op.Line, Rule: set.name, Field: field, Text: fmt.Sprintf("is %s: want a condition", t)})
+				}
+			}
+			for field, text := range map[string]string{"active": op.Active, "restricted": op.Restricted, "in_grace": op.InGrace, "inactive": op.Inactive, "done": op.Done, "refused": op.Refused, "throttled": op.Throttled, "gone": op.Gone, "each": op.Each} {
+				add(field, text)
+			}
+			for name, text := range op.Save {
+				add("save."+name, text)
+			}
+			for _, st := range op.Before {
+				add("before.done", st.Done)
+				for name, text := range st.Save {
+					add("save."+name, text)
+				}
+			}
+			if set.name == "verify" && op.Driver == "" && op.Active != "" && op.Weak == "" && !restsOnFact(op.Active) {
+				problems = append(problems, rules.Problem{File: svc.File, Line: op.Line, Rule: set.name, Field: "active", Text: "rests on the status alone: name a fact of body or headers, or say weak = \"why\""})
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+func restsOnFact(active string) bool {
+	for _, word := range []string{"json", "body", "header"} {
+		if strings.Contains(active, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// Verifies reports whether the service can be asked about keys of a rule, and by
+// which driver ("" is HTTP).
+func Verifies(svc *rules.Service, rule string) (driver string, ok bool) {
+	for _, op := range svc.Operations().Verify {
+		for _, g := range op.Rules {
+			if m, _ := path.Match(g, rule); m {
+				return op.Driver, true
+			}
+		}
+	}
+	return "", false
+}
