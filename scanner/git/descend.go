@@ -43,7 +43,7 @@ func (s *search) inTrees() error {
 		}
 		nd := s.g.nodes[n]
 		if s.trees.toWanted(nd.tree) {
-			d.walk(nd.tree, n, s.marked[n], tip{})
+			d.walk(nd.tree, visit{node: n, rank: int32(i), reachable: s.marked[n]})
 			if err := s.every(nd); err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func (s *search) inTrees() error {
 			s.direct(i, "", t)
 		}
 		if _, commit := s.g.nodeOf[t.object]; !commit && int(t.object) < s.cat.len() && s.trees.toWanted(t.object) {
-			d.walk(t.object, -1, t.tier == strongTip, t)
+			d.walk(t.object, visit{node: -1, rank: lastRank, reachable: t.tier == strongTip, refs: []string{t.name}})
 		}
 	}
 	d.loose()
@@ -62,8 +62,15 @@ func (s *search) inTrees() error {
 	return nil
 }
 
-// walk descends from a tree at the top, as a commit has it.
-func (d *descent) walk(tree, node int32, reachable bool, t tip) {
+// visit is what leads to the top of a tree: a commit, or refs alone (node -1).
+type visit struct {
+	node, rank int32
+	reachable  bool
+	refs       []string
+}
+
+// walk descends from a tree at the top.
+func (d *descent) walk(tree int32, v visit) {
 	s := d.s
 	d.stack = append(d.stack[:0], treeAt{tree, 0})
 	for len(d.stack) > 0 {
@@ -75,7 +82,7 @@ func (d *descent) walk(tree, node int32, reachable bool, t tip) {
 		for _, l := range s.trees.edgesOf(at.tree) {
 			link := &s.trees.links[l]
 			if i, ok := s.target[link.object]; ok && s.trees.wanted[link.object] {
-				d.found(i, lastPlace{at.path, link.word}, node, reachable, t)
+				d.found(i, lastPlace{at.path, link.word}, v)
 			}
 			if int(link.object) < len(s.trees.leads) && s.trees.toWanted(link.object) && s.paths.depth[at.path] < maxPathDepth {
 				d.stack = append(d.stack, treeAt{link.object, s.paths.sub(at.path, link.word)})
@@ -103,7 +110,7 @@ func (d *descent) enter(at treeAt) bool {
 }
 
 // found places a wanted thing that stands in a tree under a path.
-func (d *descent) found(i int32, at lastPlace, node int32, reachable bool, t tip) {
+func (d *descent) found(i int32, at lastPlace, v visit) {
 	if d.last[i] == at {
 		return
 	}
@@ -113,13 +120,11 @@ func (d *descent) found(i int32, at lastPlace, node int32, reachable bool, t tip
 		return
 	}
 	s := d.s
-	p := Place{Path: s.paths.join(s.trees, at.path, at.word), Reachable: reachable}
-	if node >= 0 {
-		p.Commit = s.cat.oid(s.g.nodes[node].object)
-	} else {
-		p.Refs = []string{t.name}
+	p := Place{Path: s.paths.join(s.trees, at.path, at.word), Rank: v.rank, Reachable: v.reachable, Refs: v.refs}
+	if v.node >= 0 {
+		p.Commit = s.cat.oid(s.g.nodes[v.node].object)
 	}
-	d.known[key] = s.place(i, p, node)
+	d.known[key] = s.place(i, p, v.node)
 }
 
 // loose looks into trees that no commit leads to, so that a blob in them has at least
@@ -135,8 +140,7 @@ func (d *descent) loose() {
 			link := &s.trees.links[l]
 			i, ok := s.target[link.object]
 			if ok && len(s.traces[i].Places) == 0 {
-				d.found(i, lastPlace{0, link.word}, -1, false, tip{})
-				s.traces[i].Places[0].Refs = nil
+				d.found(i, lastPlace{0, link.word}, visit{node: -1, rank: lastRank})
 			}
 		}
 	}

@@ -13,7 +13,7 @@ type Object struct {
 	Oid  Oid
 	Type Type
 	Size int64
-	// Data is the content. It is valid during the call only and may not be changed.
+	// Data is the content. Nobody may change it; it stays valid after the call.
 	Data []byte
 	// Large is set instead of Data for objects above Limits.Large. It can be read once,
 	// during the call; its id is only checked when all of it has been read.

@@ -31,6 +31,9 @@ type Place struct {
 	// Commit is the first in topological order (parents first, ties by date) that has
 	// the thing at Path; zero where a ref names a blob or tree without a commit.
 	Commit Oid
+	// Rank orders places by their commits: the smaller the earlier, reachable commits
+	// before others, places without a commit last.
+	Rank int32
 	// Refs are the refs that reach Commit, at most maxPlaceRefs: branches, tags and
 	// HEADs; where none does, FETCH_HEAD and the like; else entries of reflogs.
 	Refs []string
@@ -59,6 +62,8 @@ const (
 	maxPathDepth = 4_096
 	maxPlaceRefs = 32
 )
+
+const lastRank = 1<<31 - 1
 
 // Provenance answers a request: one Trace for each object, then for each name. Every
 // tree is read at most once, and none when there is nothing to look for in trees.
@@ -199,7 +204,7 @@ func (s *search) ofCommits(indexes []int32) {
 	for _, i := range indexes {
 		n, _ := s.cat.find(s.req.Objects[i])
 		node := s.g.nodeOf[n]
-		s.place(i, Place{Commit: s.req.Objects[i], Reachable: s.marked[node], InHead: s.inHead[node]}, node)
+		s.place(i, Place{Rank: lastRank, Commit: s.req.Objects[i], Reachable: s.marked[node], InHead: s.inHead[node]}, node)
 	}
 }
 
@@ -224,7 +229,7 @@ func (s *search) ofTags(indexes []int32) {
 			n, _ := s.cat.find(s.req.Objects[i])
 			end, _ := s.g.peel(n)
 			if node, ok := s.g.nodeOf[end]; ok {
-				s.traces[i].Places = []Place{{Commit: s.cat.oid(s.g.nodes[node].object)}}
+				s.traces[i].Places = []Place{{Rank: lastRank, Commit: s.cat.oid(s.g.nodes[node].object)}}
 			}
 		}
 	}
@@ -243,7 +248,7 @@ func (s *search) direct(i int32, path string, t tip) {
 			return
 		}
 	}
-	p := Place{Path: path, Reachable: t.tier == strongTip, Refs: []string{t.name}, InHead: t.head}
+	p := Place{Path: path, Rank: lastRank, Reachable: t.tier == strongTip, Refs: []string{t.name}, InHead: t.head}
 	if node, ok := s.g.nodeOf[t.object]; ok {
 		p.Commit = s.cat.oid(s.g.nodes[node].object)
 	}

@@ -38,9 +38,7 @@ type Range struct {
 // Range finds the objects of a part of the history. A revision that is not known is
 // an error that names it.
 func (r *Repository) Range(ctx context.Context, spec RangeSpec) (*Range, error) {
-	w := &rangeWalk{ctx: ctx, repo: r, cat: r.catalog(), flags: map[Oid]paint{}, info: map[Oid]rangeCommit{}, since: spec.Since}
-	w.out = newSet(w.cat)
-	w.not = newSet(w.cat)
+	w := r.newRangeWalk(ctx, spec)
 	if err := w.start(spec); err != nil {
 		return nil, err
 	}
@@ -133,6 +131,18 @@ func (w *rangeWalk) start(spec RangeSpec) error {
 		}
 	}
 	return nil
+}
+
+// CheckRange says what of a spec makes no sense, without walking the history.
+func (r *Repository) CheckRange(spec RangeSpec) error {
+	w := r.newRangeWalk(context.Background(), spec)
+	return w.start(spec)
+}
+
+func (r *Repository) newRangeWalk(ctx context.Context, spec RangeSpec) *rangeWalk {
+	w := &rangeWalk{ctx: ctx, repo: r, cat: r.catalog(), flags: map[Oid]paint{}, info: map[Oid]rangeCommit{}, since: spec.Since}
+	w.out, w.not = newSet(w.cat), newSet(w.cat)
+	return w
 }
 
 // MatchRef reports whether a glob matches a ref, as git's --glob does: refs/ may be
