@@ -23,6 +23,9 @@ func (c *compiled) bounded(v view, loc []int, start, end int) bool {
 	next := v.data[end]
 	l := c.get()
 	secretEndsMatch := end == loc[1]
+	if next == '_' && !l.last['_'] { // part of a longer identifier, or emphasis around the key
+		return end+1 == len(v.data) || !alnum(v.data[end+1])
+	}
 	if !alnum(next) && (!secretEndsMatch || !l.last[next]) {
 		return true
 	}
@@ -43,13 +46,16 @@ func (c *compiled) bounded(v view, loc []int, start, end int) bool {
 func isKeyGlue(c byte) bool { return c == '_' || c == '=' || c == '/' || c == '+' }
 
 // leftBounded reports whether a token may begin at pos: what stands before it is no
-// letter or digit, or belongs to an escape that stands for another character, such
+// letter, digit or identifier, or belongs to an escape that stands for another character, such
 // as %3D, \n, \x3d, \u003d or a terminal colour.
 func leftBounded(data []byte, pos int) bool {
 	if pos == 0 {
 		return true
 	}
 	c := data[pos-1]
+	if c == '_' { // part of a longer identifier, or emphasis around the key
+		return pos == 1 || !alnum(data[pos-2]) || pos > 2 && data[pos-3] == '\\'
+	}
 	if !alnum(c) {
 		return true
 	}

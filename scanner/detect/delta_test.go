@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rekeyhq/rekey/rules"
 	"github.com/rekeyhq/rekey/rules/builtin"
 	"github.com/rekeyhq/rekey/scanner/detect"
 )
@@ -15,9 +16,14 @@ type copied struct{ Dst, Src, Len int }
 
 // snippets are texts full of what rules look at: every built-in example, whole, cut
 // and encoded, context words, comments, code.
-func snippets() []string {
+func snippets(t *testing.T) []string {
+	t.Helper()
+	files, err := rules.LoadFS(builtin.Files, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := []string{"func main() {\n\treturn nil\n}\n", "lorem ipsum dolor sit amet, ", "\n", "\n\n\n", "acmecloud ", "# rekey:allow test\n", "acme_", "acme_live_" + body, "=", "\x00", "eyJhbGciOi", "%3D", `\n`, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}
-	for _, s := range builtin.Services() {
+	for _, s := range files {
 		for _, r := range s.Rules {
 			for _, e := range append(slices.Clone(r.Match), r.NoMatch...) {
 				out = append(out, strings.ReplaceAll(e, "{cut}", ""))
@@ -67,7 +73,7 @@ func TestDeriveEqualsDetect(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	pool := snippets()
+	pool := snippets(t)
 	s, ref := d.NewScratch(), d.NewScratch()
 	total, withDelta, logical, searched := 0, 0, 0, 0
 	for round := range rounds {

@@ -17,7 +17,7 @@ import (
 func TestLinearEqualsRegexp(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	linearRules, all, compared := 0, 0, 0
-	for _, svc := range builtin.Services() {
+	for _, svc := range loaded(t) {
 		for _, r := range svc.Rules {
 			if r.Pattern == "" {
 				continue
@@ -92,4 +92,14 @@ func TestLinearRefusesWhatNeedsBacktracking(t *testing.T) {
 			t.Errorf("%s is taken for linear", p)
 		}
 	}
+}
+
+// loaded are the built-in services with their examples.
+func loaded(t *testing.T) []rules.Service {
+	t.Helper()
+	services, err := rules.LoadFS(builtin.Files, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return services
 }
