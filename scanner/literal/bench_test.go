@@ -24,7 +24,7 @@ func benchText(b *testing.B) []byte {
 func BenchmarkFind(b *testing.B) {
 	text := benchText(b)
 	for _, n := range []int{250, 1000, 2000, 4000} {
-		for name, s := range both(workload(n)) {
+		for name, s := range all(workload(n)) {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				const file = 10_000
 				var hits []Hit
@@ -46,7 +46,7 @@ func BenchmarkFind(b *testing.B) {
 // BenchmarkFindShort runs over ranges of 300 bytes, as histories have them.
 func BenchmarkFindShort(b *testing.B) {
 	text := benchText(b)
-	for name, s := range both(workload(1000)) {
+	for name, s := range all(workload(1000)) {
 		b.Run(name, func(b *testing.B) {
 			var hits []Hit
 			b.SetBytes(int64(len(text)))
@@ -68,7 +68,7 @@ func BenchmarkFindHostile(b *testing.B) {
 		"zeros":            {0},
 	} {
 		text := bytes.Repeat(unit, 100_000/len(unit)+1)
-		for filter, s := range both(patterns) {
+		for filter, s := range all(patterns) {
 			b.Run(name+"/"+filter, func(b *testing.B) {
 				var hits []Hit
 				b.SetBytes(int64(len(text)))
@@ -80,11 +80,11 @@ func BenchmarkFindHostile(b *testing.B) {
 	}
 }
 
-func bytesOf(patterns []Pattern) (all [][]byte) {
+func bytesOf(patterns []Pattern) (list [][]byte) {
 	for _, p := range patterns {
-		all = append(all, p.Bytes)
+		list = append(list, p.Bytes)
 	}
-	return all
+	return list
 }
 
 func BenchmarkCompile(b *testing.B) {

@@ -22,7 +22,7 @@ func TestFindReadsInsideDataOnly(t *testing.T) {
 	for i := range room {
 		room[i] = "ghp_x"[i%5]
 	}
-	sets := both(fixed("ghp_", "hp_xghp_xghp", "p_x"))
+	sets := all(fixed("ghp_", "hp_xghp_xghp", "p_x"))
 	for n := range 300 {
 		for _, data := range [][]byte{room[:n:n], room[page-n:]} {
 			for name, s := range sets {

@@ -8,9 +8,9 @@
 // The filter reads every byte once and lets through the few positions where a
 // window may begin, one in some hundreds. What it does for a byte does not depend
 // on how many patterns there are: it hashes and looks up a bit. Two filters do
-// that. The one for AVX2 (wide.go) hashes 64 positions with vector instructions
-// and needs one load for two positions. The one in plain Go (narrow.go) looks at
-// each position.
+// that. The one for AVX2 and AVX-512 (wide.go) hashes 64 positions with vector
+// instructions and needs one load for two positions. The one in plain Go
+// (narrow.go) looks at each position.
 //
 // The index (index.go) looks up which patterns have the window found, compares
 // what they have in common, and only if that is there, each of them.
@@ -60,6 +60,15 @@ type Hit struct {
 	ID  uint32
 }
 
+// kind is which of the filters a Set uses.
+type kind int
+
+const (
+	narrow kind = iota // plain Go
+	avx2
+	avx512
+)
+
 // minLen is the shortest pattern taken. Patterns of minLen bytes make every
 // occurrence of those two bytes a candidate, so they are correct but slow.
 const minLen = 2
@@ -80,19 +89,20 @@ func Compile(patterns []Pattern) (*Set, error) {
 			return nil, fmt.Errorf("compile literals: pattern %d is longer than 2 GiB", i)
 		}
 	}
-	return compile(patterns, hasWide()), nil
+	kinds := machine()
+	return compile(patterns, kinds[len(kinds)-1]), nil
 }
 
-func compile(patterns []Pattern, wide bool) *Set {
+func compile(patterns []Pattern, k kind) *Set {
 	windows := chooseWindows(patterns)
 	s := &Set{index: newIndex(patterns, windows)}
 	for _, w := range windows {
 		s.reach = max(s.reach, w)
 	}
-	if wide {
-		s.wide = newWideFilter(patterns, windows)
-	} else {
+	if k == narrow {
 		s.narrow = newNarrowFilter(patterns, windows)
+	} else {
+		s.wide = newWideFilter(patterns, windows, k)
 	}
 	return s
 }

@@ -21,11 +21,11 @@ func fixed(texts ...string) []Pattern {
 	return patterns
 }
 
-// both returns patterns compiled for each filter that this machine can run.
-func both(patterns []Pattern) map[string]*Set {
-	sets := map[string]*Set{"narrow": compile(patterns, false)}
-	if hasWide() {
-		sets["wide"] = compile(patterns, true)
+// all returns patterns compiled for each filter that this machine can run.
+func all(patterns []Pattern) map[string]*Set {
+	sets := map[string]*Set{}
+	for _, k := range machine() {
+		sets[[]string{"narrow", "avx2", "avx512"}[k]] = compile(patterns, k)
 	}
 	return sets
 }
@@ -34,7 +34,7 @@ func both(patterns []Pattern) map[string]*Set {
 func compare(t *testing.T, patterns []Pattern, data []byte, lo, hi int) {
 	t.Helper()
 	want := Reference(patterns, nil, data, lo, hi)
-	for name, s := range both(patterns) {
+	for name, s := range all(patterns) {
 		if got := s.Find(nil, data, lo, hi); !slices.Equal(got, want) {
 			t.Fatalf("%s: Find(%.300q, %d, %d) for %.20q\n got %v\nwant %v", name, data, lo, hi, patterns, got, want)
 		}
@@ -77,7 +77,7 @@ func TestFind(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for name, s := range both(tt.patterns) {
+			for name, s := range all(tt.patterns) {
 				if got := s.Find(nil, []byte(tt.data), tt.lo, tt.hi); !slices.Equal(got, tt.want) {
 					t.Errorf("%s: Find(%q, %d, %d) = %v, want %v", name, tt.data, tt.lo, tt.hi, got, tt.want)
 				}
@@ -129,7 +129,7 @@ func TestCompileKeepsNoReference(t *testing.T) {
 
 func TestFindDoesNotAllocate(t *testing.T) {
 	data := bytes.Repeat([]byte("some text with ghp_ and FASTLY and eeeeeQZXJ in it\n"), 200)
-	for name, s := range both(append(fixed("ghp_", "~fastly", "eeeeeQZXJ", "eQZX"), workload(500)...)) {
+	for name, s := range all(append(fixed("ghp_", "~fastly", "eeeeeQZXJ", "eQZX"), workload(500)...)) {
 		hits := s.Find(nil, data, 0, len(data))
 		if n := testing.AllocsPerRun(20, func() { hits = s.Find(hits[:0], data, 0, len(data)) }); n != 0 {
 			t.Errorf("%s: %v allocations for each call, want 0", name, n)
@@ -168,7 +168,7 @@ func TestFindAtEveryPosition(t *testing.T) {
 			for at := 0; at+len(p.Bytes) <= n; at++ {
 				data := bytes.Repeat([]byte{'.'}, n)
 				copy(data[at:], p.Bytes)
-				for name, s := range both(patterns[id : id+1]) {
+				for name, s := range all(patterns[id : id+1]) {
 					want := []Hit{{uint32(at), 0}}
 					if got := s.Find(nil, data, 0, n); !slices.Equal(got, want) {
 						t.Fatalf("%s: %v at %d of %d: got %v", name, p, at, n, got)
@@ -213,7 +213,7 @@ func TestFindEqualsReferenceOnSources(t *testing.T) {
 	if len(want) < 500 {
 		t.Fatalf("only %d hits in %d bytes: the test has lost its text", len(want), len(text))
 	}
-	for name, s := range both(patterns) {
+	for name, s := range all(patterns) {
 		if got := s.Find(nil, text, 0, len(text)); !slices.Equal(got, want) {
 			t.Errorf("%s: %d hits in the whole text, want %d", name, len(got), len(want))
 		}

@@ -2,7 +2,7 @@ package literal
 
 import "math/bits"
 
-// wideFilter is the filter for machines with vectors of 32 bytes.
+// wideFilter is the filter for machines with vectors of 32 or 64 bytes.
 //
 // It looks at every second position e only. A window c0 c1 c2 c3 that begins at e
 // has c0 c1 c2 there; one that begins at e-1 has c1 c2 c3 there. So each window
@@ -18,6 +18,7 @@ type wideFilter struct {
 	table    []uint32
 	shift    uint64 // makes a hash an index into table
 	selector [256]uint16
+	kind     kind
 }
 
 const (
@@ -30,11 +31,11 @@ const (
 // odd, the bits outside the index tell apart the trigrams that share it.
 func wideHash(trigram uint32) uint32 { return trigram << 8 * hashFactor }
 
-func newWideFilter(patterns []Pattern, windows []int) *wideFilter {
-	// Sixteen words or more for each pattern: with half as many, twice as much
-	// gets through.
-	log := min(max(bits.Len(uint(len(patterns)))+4, minTableBits), maxTableBits)
-	f := &wideFilter{table: make([]uint32, 1<<log), shift: uint64(32 - log)}
+func newWideFilter(patterns []Pattern, windows []int, k kind) *wideFilter {
+	// 32 words or more for each pattern where there is room: with half as many,
+	// half as much again gets through.
+	log := min(max(bits.Len(uint(len(patterns)))+5, minTableBits), maxTableBits)
+	f := &wideFilter{table: make([]uint32, 1<<log), shift: uint64(32 - log), kind: k}
 	for i := range f.table {
 		f.table[i] = ^uint32(0)
 	}
@@ -87,7 +88,7 @@ const (
 	blockReach = 72
 )
 
-// scan does what Set.scan promises. It needs a machine for which hasWide is true.
+// scan does what Set.scan promises. It needs a machine that has f.kind.
 func (f *wideFilter) scan(found *candidates, text []byte, from, to int) (n, next int) {
 	blocks := (to - from + blockLen - 1) / blockLen
 	rest := text[from:]

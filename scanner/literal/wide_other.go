@@ -2,8 +2,8 @@
 
 package literal
 
-// hasWide reports that there is no wideFilter.scan for this machine.
-func hasWide() bool { return false }
+// machine returns the filters that this machine can run, the best last.
+func machine() []kind { return []kind{narrow} }
 
 func (f *wideFilter) scanBlocks(*candidates, []byte, int) (n, done int) {
 	return 0, 0 // never called
