@@ -14,7 +14,20 @@ func adler(p []byte) uint32 {
 		n := min(len(p)/8, adlerWords)
 		// sum has the bytes of each lane, run their sums before each word.
 		var sumEven, sumOdd, runEven, runOdd uint64
-		for q := p[:n*8]; len(q) >= 8; q = q[8:] {
+		q := p[:n*8]
+		for ; len(q) >= 16; q = q[16:] {
+			v := binary.LittleEndian.Uint64(q[:8])
+			runEven += sumEven
+			runOdd += sumOdd
+			sumEven += v & lanes
+			sumOdd += v >> 8 & lanes
+			v = binary.LittleEndian.Uint64(q[8:16])
+			runEven += sumEven
+			runOdd += sumOdd
+			sumEven += v & lanes
+			sumOdd += v >> 8 & lanes
+		}
+		if len(q) >= 8 {
 			v := binary.LittleEndian.Uint64(q)
 			runEven += sumEven
 			runOdd += sumOdd

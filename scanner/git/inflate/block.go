@@ -19,7 +19,9 @@ func (s *state) block(t *tables) error {
 // or after more output than was announced.
 //
 // have holds garbage above its lowest 6 bits here: a whole entry is subtracted
-// where its lowest bits are meant.
+// where its lowest bits are meant. Each round begins with at least 56 bits and the
+// entry e of the next ones, looked up before the last match was copied so that
+// both go on at once.
 func (s *state) fast(t *tables) (done bool, err error) {
 	src, dst := s.src, s.dst
 	if len(src) < InputSlack || len(dst) < Slack {
@@ -27,31 +29,40 @@ func (s *state) fast(t *tables) (done bool, err error) {
 	}
 	inEnd, outEnd := uint(len(src)-InputSlack), min(uint(len(dst)-Slack), s.size)
 	i, o, bits, have := s.i, s.o, s.bits, uint64(s.have)
-	for i <= inEnd && o <= outEnd {
-		bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
-		i += uint(^have >> 3 & 7)
-		have |= 56
-
+	if i > inEnd || o > outEnd {
+		return false, nil
+	}
+	bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
+	i += uint(^have >> 3 & 7)
+	have |= 56
+	e := t.lit[bits&litMask]
+	for {
 		// Three codes of the primary table and a length with its subtable take
 		// at most 3*11 + 15+5 = 53 bits.
-		e := t.lit[bits&litMask]
 		if e >= flagLiteral {
 			bits >>= e & 63
 			have -= uint64(e)
-			binary.LittleEndian.PutUint16(dst[o:o+2], uint16(e>>8))
-			o += uint(e >> 24 & 3)
+			dst[o] = byte(e >> 8)
+			o++
 			e = t.lit[bits&litMask]
 			if e >= flagLiteral {
 				bits >>= e & 63
 				have -= uint64(e)
-				binary.LittleEndian.PutUint16(dst[o:o+2], uint16(e>>8))
-				o += uint(e >> 24 & 3)
+				dst[o] = byte(e >> 8)
+				o++
 				e = t.lit[bits&litMask]
 				if e >= flagLiteral {
 					bits >>= e & 63
 					have -= uint64(e)
-					binary.LittleEndian.PutUint16(dst[o:o+2], uint16(e>>8))
-					o += uint(e >> 24 & 3)
+					dst[o] = byte(e >> 8)
+					o++
+					if i > inEnd || o > outEnd {
+						break
+					}
+					bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
+					i += uint(^have >> 3 & 7)
+					have |= 56
+					e = t.lit[bits&litMask]
 					continue
 				}
 			}
@@ -66,6 +77,13 @@ func (s *state) fast(t *tables) (done bool, err error) {
 					have -= uint64(e)
 					dst[o] = byte(e >> 8)
 					o++
+					if i > inEnd || o > outEnd {
+						break
+					}
+					bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
+					i += uint(^have >> 3 & 7)
+					have |= 56
+					e = t.lit[bits&litMask]
 					continue
 				}
 			}
@@ -103,8 +121,23 @@ func (s *state) fast(t *tables) (done bool, err error) {
 		if far > o {
 			return false, ErrCorrupt
 		}
-		copyMatch(dst, o, far, n)
+		at := o
 		o += n
+		if i > inEnd || o > outEnd {
+			copyMatch(dst, at, far, n)
+			break
+		}
+		bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
+		i += uint(^have >> 3 & 7)
+		have |= 56
+		e = t.lit[bits&litMask]
+		if far >= 16 && n <= 32 { // nearly all: without a call
+			to, from := dst[at:at+32], dst[at-far:at-far+32]
+			copy(to[:16], from[:16])
+			copy(to[16:], from[16:])
+		} else {
+			copyMatch(dst, at, far, n)
+		}
 	}
 	s.i, s.o, s.bits, s.have = i, o, bits, uint(have&63)
 	return false, nil
@@ -158,13 +191,11 @@ func (s *state) careful(t *tables) error {
 		}
 		if e >= flagLiteral {
 			s.take(uint(e & 63))
-			for k := uint32(0); k < e>>24&3; k++ {
-				if s.o >= s.size {
-					return s.tooLong()
-				}
-				out[s.o] = byte(e >> (8 + 8*k))
-				s.o++
+			if s.o >= s.size {
+				return s.tooLong()
 			}
+			out[s.o] = byte(e >> 8)
+			s.o++
 			continue
 		}
 		if e&flagExceptional != 0 {

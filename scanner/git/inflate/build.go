@@ -1,6 +1,9 @@
 package inflate
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // builder makes decoding tables; its fields are room that every table needs.
 type builder struct {
@@ -18,7 +21,17 @@ type builder struct {
 // copies of the table for n-1 bits.
 func (b *builder) build(table []uint32, tableBits uint, lens []uint8, symbols []uint32) bool {
 	var count [16]uint32
-	for _, l := range lens {
+	lens = lens[:len(lens):len(lens)]
+	whole := len(lens) &^ 7
+	for i := 0; i < whole; i += 8 {
+		if w := binary.LittleEndian.Uint64(lens[i : i+8]); w != 0 { // most bytes do not occur in a text
+			for range 8 {
+				count[w&15]++
+				w >>= 8
+			}
+		}
+	}
+	for _, l := range lens[whole:] {
 		count[l&15]++
 	}
 	longest := uint(maxCodeBits)
@@ -40,10 +53,20 @@ func (b *builder) build(table []uint32, tableBits uint, lens []uint8, symbols []
 		space = space<<1 + count[l&15]
 	}
 	next[0] = at // unused symbols go behind the used ones
-	for s, l := range lens {
+	for i := 0; i < whole; i += 8 {
+		if w := binary.LittleEndian.Uint64(lens[i : i+8]); w != 0 {
+			for k := range 8 {
+				p := next[w&15]
+				next[w&15] = p + 1
+				b.sorted[p] = uint16(i + k)
+				w >>= 8
+			}
+		}
+	}
+	for k, l := range lens[whole:] {
 		p := next[l&15]
 		next[l&15] = p + 1
-		b.sorted[p] = uint16(s)
+		b.sorted[p] = uint16(whole + k)
 	}
 	if space != 1<<longest {
 		if longest != 1 || space != 1 { // 1: a single code of one bit

@@ -40,7 +40,7 @@ type Decoder struct {
 
 	dyn   tables
 	pre   [1 << preBits]uint32
-	lens  [numLit + 2 + 32 + 138]uint8 // room for a last repetition that is too long
+	lens  [numLit + 2 + 32 + 138 + 8]uint8 // room for a last repetition that is too long, written in words
 	build builder
 }
 
@@ -201,36 +201,45 @@ func (d *Decoder) codes(s *state) error {
 		if s.over > 8 {
 			return ErrTruncated
 		}
+		bits, have := s.bits, s.have
 		for q := 0; q < 4 && n < total; q++ { // 4 * (7+7) bits
-			e := d.pre[s.bits&preMask]
+			e := d.pre[bits&preMask]
 			if e&flagExceptional != 0 {
 				return s.corrupt()
 			}
-			s.take(uint(e & 63))
+			bits >>= e & 63
+			have -= uint(e & 63)
 			sym := e >> 16
 			if sym < 16 {
 				lens[n] = uint8(sym)
 				n++
 				continue
 			}
-			var v uint8
+			var v uint64
 			var times uint
 			switch sym {
 			case 16:
 				if n == 0 {
 					return s.corrupt()
 				}
-				v, times = lens[n-1], 3+s.take(2)
+				v, times = uint64(lens[n-1])*0x0101010101010101, 3+uint(bits&3)
+				bits >>= 2
+				have -= 2
 			case 17:
-				times = 3 + s.take(3)
+				times = 3 + uint(bits&7)
+				bits >>= 3
+				have -= 3
 			default:
-				times = 11 + s.take(7)
+				times = 11 + uint(bits&127)
+				bits >>= 7
+				have -= 7
 			}
-			for k := range times {
-				lens[n+k] = v
+			for k := n; k < n+times; k += 8 {
+				binary.LittleEndian.PutUint64(lens[k:k+8], v)
 			}
 			n += times
 		}
+		s.bits, s.have = bits, have
 		if n > total {
 			return s.corrupt()
 		}

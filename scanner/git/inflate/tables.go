@@ -11,9 +11,8 @@ package inflate
 //	 0-5   bits to drop: the code, in a subtable its rest, with the extra bits
 //	 8-12  length or distance: bits of the code alone (where the extra bits start)
 //	       pointer to a subtable: its index bits
-//	 8-23  literal: one or two bytes, the first one lowest
+//	 8-15  literal: the byte
 //	16-30  length or distance: base value; pointer: start of the subtable
-//	24-25  literal: how many bytes, 1 or 2
 //	13-15  exceptional entries, see below
 //	31     literal
 const (
@@ -61,7 +60,7 @@ var (
 // preOrder is the order in which the lengths of the precode are sent (RFC 1951, 3.2.7).
 var preOrder = [numPre]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-func literal(b byte) uint32 { return flagLiteral | 1<<24 | uint32(b)<<8 }
+func literal(b byte) uint32 { return flagLiteral | uint32(b)<<8 }
 
 func makeLitSymbols() (res [288]uint32) {
 	for b := range 256 {
