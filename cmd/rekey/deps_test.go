@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"scanner/baseline":       {"scanner/finding", "scanner/source/ignore"},
 	"scanner/git":            {},
 	"scanner/git/inflate":    {},
+	"scanner/git/gittest":    {"scanner/git"},
 	"scanner/git/forest":     {"scanner/git", "scanner/git/inflate"},
 	"scanner/source":         {"scanner/detect", "scanner/finding", "scanner/archive"},
 	"scanner/source/...":     {"scanner/source", "scanner/source/...", "scanner/detect", "scanner/finding", "scanner/git", "scanner/git/...", "scanner/archive"},
