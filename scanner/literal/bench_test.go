@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"go/build"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -61,10 +62,11 @@ func BenchmarkFindShort(b *testing.B) {
 
 // BenchmarkFindHostile runs over texts made to be slow.
 func BenchmarkFindHostile(b *testing.B) {
-	patterns := workload(1000)
+	patterns := workload(4000)
 	for name, unit := range map[string][]byte{
 		"pattern_repeated": patterns[0].Bytes,
 		"all_patterns":     bytes.Join(bytesOf(patterns), nil),
+		"crowded_window":   crowdedWindow(patterns),
 		"zeros":            {0},
 	} {
 		text := bytes.Repeat(unit, 100_000/len(unit)+1)
@@ -78,6 +80,15 @@ func BenchmarkFindHostile(b *testing.B) {
 			})
 		}
 	}
+}
+
+// crowdedWindow returns the beginning of a pattern, up to its window: of those
+// that share one with most others.
+func crowdedWindow(patterns []Pattern) []byte {
+	g := &compile(patterns, narrow).index.quads
+	worst := slices.MaxFunc(g.slots, func(a, b slot) int { return int(a.to-a.from) - int(b.to-b.from) })
+	e := g.entries[worst.from]
+	return patterns[e.id].Bytes[:e.window+windowLen]
 }
 
 func bytesOf(patterns []Pattern) (list [][]byte) {

@@ -29,10 +29,12 @@
 // # Time and memory
 //
 // A hostile text can make every position a candidate, which costs some
-// nanoseconds for each, or repeat a window that several patterns share. Windows
-// are chosen so that few do where there is a choice; patterns that are equal, or
-// end after the same few bytes, leave none. The time remains linear in the text,
-// and n log n in the hits of one call that are out of order.
+// nanoseconds for each, or repeat a window that several patterns share, which
+// costs some for each of these. Windows are chosen so that few patterns share one
+// where there is a choice. The time remains linear in the text, and n log n in
+// the hits of one call where they are out of order.
+//
+// A Set takes 16 to 256 KiB for the filter and about 100 bytes for each pattern.
 //
 // Assembly reads inside the text only: a rest shorter than a block is copied
 // first. Build with -tags purego for neither assembly nor unsafe code.

@@ -4,7 +4,7 @@ import "math/bits"
 
 // wideFilter is the filter for machines with vectors of 32 or 64 bytes.
 //
-// It looks at every second position e only. A window c0 c1 c2 c3 that begins at e
+// It looks at every second position e, a sample, only. A window c0 c1 c2 c3 that begins at e
 // has c0 c1 c2 there; one that begins at e-1 has c1 c2 c3 there. So each window
 // is entered twice: the hash of c0 c1 c2 chooses a word of the table, whose high
 // half says which c3 may follow; the hash of c1 c2 c3 chooses another, whose low
@@ -43,14 +43,18 @@ func newWideFilter(patterns []Pattern, windows []int, k kind) *wideFilter {
 		v := c * 33 // the low byte begins with the bits of c, the high one with those of c/8 (and a carry)
 		f.selector[c] = 1<<(v&7) | 0x100<<(v>>8&7)
 	}
+	pairs := false
 	for i, p := range patterns {
 		w := spellings(p, windows[i])
 		f.allow(w[0], w[1], w[2], w[3], 16)
-		if len(p.Bytes) == 2 {
-			f.allowAll() // its second trigram is one byte and two unknown ones
-			continue
+		if len(p.Bytes) > 2 {
+			f.allow(w[1], w[2], w[3], w[0], 0)
+		} else {
+			pairs = true
 		}
-		f.allow(w[1], w[2], w[3], w[0], 0)
+	}
+	if pairs {
+		f.allowAll() // the second trigram of a pair is one byte and two unknown ones
 	}
 	return f
 }
@@ -74,7 +78,7 @@ func (f *wideFilter) allow(t0, t1, t2, beside spelling, half int) {
 	}
 }
 
-// allowAll lets through every first position.
+// allowAll lets through the first position of every sample.
 func (f *wideFilter) allowAll() {
 	for i := range f.table {
 		f.table[i] &^= 0xFFFF

@@ -46,10 +46,9 @@ GLOBL bit<>(SB), RODATA|NOPTR, $16
 	VMOVDQU     Y3, slot(SP)            \
 	VMOVDQU     Y2, slot+128(SP)
 
-// LOOK gathers into Y0 the eight words whose indices are in slot(SP). Four
-// instructions for two words are faster than VPGATHERDD wherever that is
-// microcode or slowed down against Downfall (CVE-2022-40982); broadcasts and
-// blends, unlike VPINSRD, do not all need the same port.
+// LOOK gathers into A the eight words whose indices are in slot(SP), without
+// VPGATHERDD, which is slow on many processors (see machine). Broadcasts from
+// memory and blends, unlike VPINSRD, do not all need the same port.
 #define LOOK(slot, A, B, C, D) \
 	MOVL slot(SP), AX           \
 	MOVL slot+4(SP), BX         \
