@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"hash/maphash"
 	"net/url"
 	"slices"
 	"strings"
@@ -34,25 +35,43 @@ const shortest = 4
 //
 // A scrubber is immutable once built and safe for concurrent use.
 type scrubber struct {
-	byEnd map[string][]pattern // key: the last bytes of text, at most window
-	sizes []int                // lengths of the keys in byEnd, ascending
+	seed  maphash.Seed
+	keys  []knownKey
+	ends  map[uint64]int32 // last bytes of forms, packed, to the first of their lengths
+	tails []tail
+	forms map[uint64]form // whole forms, hashed
+	sizes []int           // lengths of the packed ends, ascending
 }
 
-type pattern struct {
-	text  string
-	shown string // what stands in its place
-	names bool   // removed from names too
+type knownKey struct {
+	secret finding.Secret
+	public int
+	names  bool // removed from names too
+}
+
+// tail is one length of the forms that end alike. A repository can hold any number
+// of keys with one end, but the lengths of keys are few: that bounds the work.
+type tail struct {
+	length int32
+	next   int32 // -1 for none
+}
+
+// form is one disguise of one key. Its text is made again when its hash turns up:
+// kept, all would need twenty times the memory of the keys.
+type form struct {
+	key      int32
+	disguise int32
 }
 
 func newScrubber(r *Report) *scrubber {
-	s := &scrubber{byEnd: make(map[string][]pattern, len(r.Findings))}
+	s := &scrubber{seed: maphash.MakeSeed(), ends: map[uint64]int32{}, forms: map[uint64]form{}}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		outside := slices.ContainsFunc(f.Occurrences, outsideContent)
-		s.add(f.Secret, f.Secret.Redacted(f.Public), outside)
+		s.add(f.Secret, f.Public, outside)
 		for _, p := range f.Parts {
 			if !p.Public {
-				s.add(p.Value, p.Value.Redacted(0), outside)
+				s.add(p.Value, 0, outside)
 			}
 		}
 	}
@@ -73,22 +92,55 @@ func looksLikeKey(key string) bool {
 	return len(key) >= 20 || len(key) >= window && strings.ContainsAny(key, "0123456789")
 }
 
-func (s *scrubber) add(secret finding.Secret, shown string, outside bool) {
+func (s *scrubber) add(secret finding.Secret, public int, outside bool) {
 	key := reveal(secret)
 	names := outside || looksLikeKey(key)
 	if len(key) < shortest || len(key) < window && !names {
 		return
 	}
-	for _, form := range disguises(key) {
-		end := form[max(0, len(form)-window):]
-		if slices.ContainsFunc(s.byEnd[end], func(p pattern) bool { return p.text == form && p.names == names }) {
+	s.keys = append(s.keys, knownKey{secret, public, names})
+	at := int32(len(s.keys) - 1)
+	for i, text := range disguises(key) {
+		hash := maphash.String(s.seed, text)
+		if old, ok := s.forms[hash]; ok {
+			if names && !s.keys[old.key].names {
+				s.forms[hash] = form{at, int32(i)}
+			}
 			continue
 		}
-		s.byEnd[end] = append(s.byEnd[end], pattern{form, shown, names})
-		if !slices.Contains(s.sizes, len(end)) {
-			s.sizes = append(s.sizes, len(end))
+		s.forms[hash] = form{at, int32(i)}
+		s.addTail(text)
+	}
+}
+
+// addTail notes that a form of this length has this end.
+func (s *scrubber) addTail(text string) {
+	n := min(len(text), window)
+	end := pack(text[len(text)-n:])
+	first, ok := s.ends[end]
+	if !ok {
+		first = -1
+	}
+	for t := first; t >= 0; t = s.tails[t].next {
+		if int(s.tails[t].length) == len(text) {
+			return
 		}
 	}
+	s.ends[end] = int32(len(s.tails))
+	s.tails = append(s.tails, tail{int32(len(text)), first})
+	if !slices.Contains(s.sizes, n) {
+		s.sizes = append(s.sizes, n)
+	}
+}
+
+// pack returns at most eight bytes as a number. Two ends may share one: that only
+// makes one look-up more.
+func pack(end string) uint64 {
+	n := uint64(len(end)) << 56
+	for i := range len(end) {
+		n ^= uint64(end[i]) << (8 * i)
+	}
+	return n
 }
 
 // disguises returns key and the encodings of it that paths and URLs are likely to
@@ -137,9 +189,12 @@ func (s *scrubber) scrub(text string, name bool) string {
 	var hits []span
 	for _, n := range s.sizes {
 		for end := n; end <= len(text); end++ {
-			for _, p := range s.byEnd[text[end-n:end]] {
-				if (p.names || !name) && strings.HasSuffix(text[:end], p.text) {
-					hits = append(hits, span{end - len(p.text), end, p.shown})
+			t, ok := s.ends[pack(text[end-n:end])]
+			for ; ok && t >= 0; t = s.tails[t].next {
+				if from := end - int(s.tails[t].length); from >= 0 {
+					if shown, ok := s.match(text[from:end], name); ok {
+						hits = append(hits, span{from, end, shown})
+					}
 				}
 			}
 		}
@@ -156,6 +211,20 @@ func (s *scrubber) scrub(text string, name bool) string {
 	}
 	b.WriteString(text[at:])
 	return b.String()
+}
+
+// match reports whether text is a form of a key that is to be removed, and what to
+// show in its place.
+func (s *scrubber) match(text string, name bool) (string, bool) {
+	f, ok := s.forms[maphash.String(s.seed, text)]
+	if !ok {
+		return "", false
+	}
+	k := &s.keys[f.key]
+	if name && !k.names || disguises(reveal(k.secret))[f.disguise] != text {
+		return "", false
+	}
+	return k.secret.Redacted(k.public), true
 }
 
 type span struct {

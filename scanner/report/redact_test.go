@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"math/rand"
 	"net/url"
 	"strings"
@@ -171,4 +172,33 @@ func subsequence(short, long string) bool {
 		}
 	}
 	return short == ""
+}
+
+// A repository may hold many keys that end alike, and texts full of that end: a
+// scrubber that compared each with each would not come back from this.
+func TestScrubManyKeysWithOneEnd(t *testing.T) {
+	var list []finding.Finding
+	for i := range 3000 {
+		list = append(list, found(fmt.Sprintf("key%020dSAMEENDS", i), 3))
+	}
+	s := scrubberOf(list...)
+	text := strings.Repeat("SAMEENDS", 3000)
+	if got := s.name(text); got != text {
+		t.Error("ends alone are taken for keys")
+	}
+	if got := s.name("x" + fmt.Sprintf("key%020dSAMEENDS", 2999) + "y"); got != "xkey…ENDSy" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// The same bytes may be a word found in content and a key found in a name.
+func TestScrubTakesTheStricterRule(t *testing.T) {
+	for _, list := range [][]finding.Finding{
+		{found("postgres", 0, finding.KindBlob), found("postgres", 0, finding.KindPath)},
+		{found("postgres", 0, finding.KindPath), found("postgres", 0, finding.KindBlob)},
+	} {
+		if got := scrubberOf(list...).name("a/postgres"); got != "a/…" {
+			t.Errorf("name = %q", got)
+		}
+	}
 }

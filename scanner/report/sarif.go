@@ -86,6 +86,9 @@ func (v *view) sarifInvocation(left int) sarifInvocation {
 
 // describe says what was not read and why in one line. It is not escaped.
 func (s Skip) describe() string {
+	if s.Count == 1 {
+		return s.What + ": " + s.Reason
+	}
 	return fmt.Sprintf("%s (%s): %s", s.What, thousands(s.Count), s.Reason)
 }
 
