@@ -31,6 +31,9 @@ type inherited struct {
 // Reset empties the state and keeps its memory.
 func (st *State) Reset() { *st = State{hits: st.hits[:0], found: st.found[:0]} }
 
+// Empty reports whether the data holds no literal at all.
+func (st *State) Empty() bool { return len(st.hits) == 0 }
+
 // reach says how far from the beginning of a literal the verdict on its hit looks.
 type reach struct {
 	left, right int

@@ -63,7 +63,9 @@ func edit(rng *rand.Rand, old []byte, pool []string) (data []byte, copies []copi
 func TestDeriveEqualsDetect(t *testing.T) {
 	services := append(builtin.Services()[:len(builtin.Services()):len(builtin.Services())], parse(t, acme))
 	d, err := detect.New(services, detect.Options{
-		Comment:        func(line []byte) (string, string, bool) { return "x", "y", strings.Contains(string(line), "rekey:allow") },
+		Comment: func(line []byte) (string, string, bool) {
+			return "x", "y", strings.Contains(string(line), "rekey:allow")
+		},
 		CommentMarkers: []string{"rekey:allow"},
 	})
 	if err != nil {

@@ -125,7 +125,10 @@ func (s *scan) wants(o git.Oid) bool { return s.only == nil || s.only.Has(o) }
 
 // read scans all objects.
 func (s *scan) read() error {
-	return s.readPlain()
+	if s.opt.Plain {
+		return s.readPlain()
+	}
+	return s.readFast()
 }
 
 // hole passes a hole of the repository on.

@@ -119,12 +119,17 @@ func (w *worker) tree(o git.Oid, data []byte) {
 		if !ok {
 			return
 		}
-		if w.scan.names.add(e.Name) {
-			if matches := w.Detect(e.Name); len(matches) > 0 {
-				n := len(w.found)
-				w.keep(git.Oid{}, finding.KindPath, e.Name, matches)
-				w.found[n].name = string(e.Name)
-			}
+		w.name(e.Name)
+	}
+}
+
+// name scans the name of a file or directory, if no tree had it before.
+func (w *worker) name(name []byte) {
+	if w.scan.names.add(name) {
+		if matches := w.Detect(name); len(matches) > 0 {
+			n := len(w.found)
+			w.keep(git.Oid{}, finding.KindPath, name, matches)
+			w.found[n].name = string(name)
 		}
 	}
 }

@@ -17,8 +17,22 @@ const (
 	queuedSize  = 1 << 20
 )
 
-// readPlain reads the objects one after the other and has them scanned by workers.
+// readPlain reads all objects that are wanted.
 func (s *scan) readPlain() error {
+	var filter git.Filter
+	if s.only != nil {
+		filter.Want = s.only.Has
+	}
+	holes, err := s.selectPlain(filter, nil)
+	for _, h := range holes {
+		s.hole(h, true)
+	}
+	return err
+}
+
+// selectPlain reads objects one after the other and has them scanned by workers. It
+// returns what could not be read. links, if any, is told every object.
+func (s *scan) selectPlain(filter git.Filter, links *git.Links) ([]git.Hole, error) {
 	queue := make(chan git.Object, queueLength)
 	workers := make([]*worker, max(1, s.run.Workers))
 	var group conc.WaitGroup
@@ -36,13 +50,14 @@ func (s *scan) readPlain() error {
 		})
 	}
 	own := s.worker()
-	var filter git.Filter
-	if s.only != nil {
-		filter.Want = s.only.Has
-	}
 	stats, err := s.repo.Select(s.ctx, filter, func(o git.Object) error {
 		if s.graph != nil {
 			s.graph.Add(o.Oid, o.Type, o.Data)
+		}
+		if links != nil && o.Large == nil {
+			if err := links.Add(o.Oid, o.Type, o.Data); err != nil {
+				s.hole(git.Hole{Kind: git.Unreadable, What: o.Type.String(), Oid: o.Oid, Offset: -1, Reason: err.Error()}, true)
+			}
 		}
 		switch {
 		case o.Type == git.Blob && s.run.MaxFile > 0 && o.Size > s.run.MaxFile:
@@ -64,10 +79,7 @@ func (s *scan) readPlain() error {
 	for _, w := range append(workers, own) {
 		s.found = append(s.found, w.found...)
 	}
-	for _, h := range stats.Holes {
-		s.hole(h, true)
-	}
-	return err
+	return stats.Holes, err
 }
 
 func (s *scan) tooLarge(o git.Oid) {
