@@ -124,21 +124,25 @@ func TestWebURL(t *testing.T) {
 
 func TestSARIFLimit(t *testing.T) {
 	r := &Report{Coverage: Coverage{Complete: true}}
-	for i := range sarifLimit + 7 {
-		r.Findings = append(r.Findings, finding.Finding{
-			Fingerprint: finding.Fingerprint(fmt.Sprint("key:v1:", i)), Rule: "r",
-			Occurrences: []finding.Occurrence{{Kind: finding.KindWorktree, Path: "a", StartLine: 1}},
-		})
+	for i := range 4 {
+		f := finding.Finding{Fingerprint: finding.Fingerprint(fmt.Sprint("key:v1:", i)), Rule: "r"}
+		for line := range 3 {
+			f.Occurrences = append(f.Occurrences, finding.Occurrence{Kind: finding.KindWorktree, Path: "a", StartLine: 1 + line})
+		}
+		r.Findings = append(r.Findings, f)
 	}
-	var b bytes.Buffer
-	if err := Write(&b, "sarif", r, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(b.String(), `"ruleId"`); n != sarifLimit {
-		t.Errorf("%d results, want %d", n, sarifLimit)
-	}
-	if !strings.Contains(b.String(), "7 results left out") {
-		t.Error("the run does not say that it was cut")
+	for limit, want := range map[int]string{4: "8 results left out", 6: "6 results left out", 11: "1 result left out", 12: ""} {
+		run := newView(r, Options{}).sarifRun(limit)
+		if len(run.Results) != limit {
+			t.Errorf("limit %d: %d results", limit, len(run.Results))
+		}
+		said := ""
+		for _, n := range run.Invocations[0].ToolExecutionNotifications {
+			said += n.Message.Text
+		}
+		if want == "" && said != "" || !strings.Contains(said, want) {
+			t.Errorf("limit %d: the run says %q, want %q", limit, said, want)
+		}
 	}
 }
 

@@ -22,20 +22,31 @@ const sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/
 // place in the scanned tree, and one without region for a finding that is only in
 // history. Published examples and dead keys are notes, so that they stop no merge.
 func writeSARIF(w *bufio.Writer, v *view) error {
+	log := sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{v.sarifRun(sarifLimit)}}
+	b, err := marshal(log, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, _ = w.Write(b)
+	return w.WriteByte('\n')
+}
+
+// sarifRun makes the run, with at most limit results.
+func (v *view) sarifRun(limit int) sarifRun {
 	run := sarifRun{ColumnKind: "utf16CodeUnits", Results: []sarifResult{}}
 	rules := newSarifRules()
 	left := 0
 	for i := range v.n {
 		s := v.finding(i)
 		index := rules.add(s)
-		if len(run.Results) >= sarifLimit { // the rest only counts
+		if len(run.Results) >= limit { // the rest only counts
 			left += len(worthShowing(s))
 			continue
 		}
 		run.Results = append(run.Results, sarifResults(s, index)...)
-		if over := len(run.Results) - sarifLimit; over > 0 {
+		if over := len(run.Results) - limit; over > 0 {
 			left += over
-			run.Results = run.Results[:sarifLimit]
+			run.Results = run.Results[:limit]
 		}
 	}
 	run.Tool.Driver = sarifDriver{
@@ -43,13 +54,7 @@ func writeSARIF(w *bufio.Writer, v *view) error {
 		InformationURI: "https://github.com/rekeyhq/rekey", Rules: rules.list,
 	}
 	run.Invocations = []sarifInvocation{v.sarifInvocation(left)}
-	log := sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}}
-	b, err := marshal(log, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, _ = w.Write(b)
-	return w.WriteByte('\n')
+	return run
 }
 
 func (v *view) sarifInvocation(left int) sarifInvocation {
@@ -66,7 +71,7 @@ func (v *view) sarifInvocation(left int) sarifInvocation {
 		inv.EndTimeUTC = r.Finished.UTC().Format(time.RFC3339)
 	}
 	if left > 0 {
-		note("error", "%s left out: one run holds at most %s; the json report has all", count(int64(left), "result"), thousands(sarifLimit))
+		note("error", "%s left out: GitHub takes at most %s of one run; the json report has all", count(int64(left), "result"), thousands(sarifLimit))
 	}
 	if r.Interrupted {
 		note("error", "the run was interrupted: the results are partial")

@@ -153,10 +153,22 @@ func (v *view) coverageLine() string {
 	case !c.Complete:
 		state = "NOT complete"
 	}
-	return fmt.Sprintf("Scanned %s, %s, %s, %s of content (%s read) with %s in %s: %s.",
-		count(c.Objects, "object"), count(c.Commits, "commit"), count(c.Files, "file"),
-		size(c.BytesLogical), size(c.BytesScanned), count(int64(c.RulesCount), "rule"),
-		roundDuration(c.Duration), state)
+	var parts []string
+	for _, n := range []struct {
+		count int64
+		noun  string
+	}{{c.Objects, "object"}, {c.Commits, "commit"}, {c.Files, "file"}} {
+		if n.count != 0 {
+			parts = append(parts, count(n.count, n.noun))
+		}
+	}
+	content := size(c.BytesLogical) + " of content"
+	if c.BytesScanned != c.BytesLogical {
+		content += " (" + size(c.BytesScanned) + " read)"
+	}
+	parts = append(parts, content)
+	return fmt.Sprintf("Scanned %s with %s in %s: %s.", strings.Join(parts, ", "),
+		count(int64(c.RulesCount), "rule"), roundDuration(c.Duration), state)
 }
 
 func roundDuration(d time.Duration) string {
