@@ -140,6 +140,8 @@ func TestWalkFinds(t *testing.T) {
 			return append([]byte("#!/usr/bin/env python3\n\x00"), zipOf(t, "__main__.py", text)...)
 		}, []string{"run.pyz!__main__.py"}},
 		{"zip_with_bytes_behind", "a.zip", func(t *testing.T) []byte { return append(zipOf(t, "x", text), "junk behind the end"...) }, []string{"a.zip!x"}},
+		{"zip_with_an_entry_that_its_directory_no_longer_lists", "a.zip", func(t *testing.T) []byte { return unlisted(zipOf(t, "x", "clean", "y", text)) }, []string{"a.zip!y"}},
+		{"zip_of_empty_directories", "a.zip", func(t *testing.T) []byte { return zipOf(t, strings.Repeat("d", 100)+"/", "", "x", text) }, []string{"a.zip!x"}},
 		{"names_that_climb", "a.zip", func(t *testing.T) []byte {
 			return zipOf(t, "../../etc/x", text, "/abs", text, `C:\x`, text, "nul\x00l", text)
 		}, []string{"a.zip!../../etc/x", "a.zip!/abs", `a.zip!C:\x`, "a.zip!nul\x00l"}},
@@ -186,7 +188,7 @@ func TestHoles(t *testing.T) {
 	}{
 		{"truncated_zip_is_read_one_by_one", cutHalf(zipOf(t, "x", text, "y", text)), archive.Limits{}, "read one by one", "a", 2},
 		{"zip_without_its_directory", cutDirectory(zipOf(t, "x", text, "y", text)), archive.Limits{}, "read one by one", "a", 2},
-		{"damaged_offset", patch(zipOf(t, "x", text), "PK\x01\x02", 42, 0x77), archive.Limits{}, "where the directory says", "a!x", 0},
+		{"damaged_offset_is_found_by_its_header", patch(zipOf(t, "x", text), "PK\x01\x02", 42, 0x77), archive.Limits{}, "where the directory says", "a!x", 1},
 		{"encrypted_zip", patch(zipOf(t, "x", text, "y", text), "PK\x01\x02", 8, 1), archive.Limits{}, "encrypted", "a!x", 1},
 		{"unknown_method", patch(zipOf(t, "x", text, "y", text), "PK\x01\x02", 10, 99), archive.Limits{}, "method 99", "a!x", 1},
 		{"truncated_gzip", gzipOf(t, []byte(text))[:60], archive.Limits{}, "damaged", "a!a", 1},
@@ -367,3 +369,13 @@ func TestRealJars(t *testing.T) {
 
 // cutHalf cuts an archive in the middle of its directory of entries.
 func cutHalf(z []byte) []byte { return z[:bytes.Index(z, []byte("PK\x01\x02"))+20] }
+
+// unlisted takes the last entry out of a zip's directory, not out of the file.
+func unlisted(z []byte) []byte {
+	last, end := bytes.LastIndex(z, []byte("PK\x01\x02")), bytes.LastIndex(z, []byte("PK\x05\x06"))
+	out := append(slices.Clone(z[:last]), z[end:]...)
+	size := last - bytes.Index(z, []byte("PK\x01\x02"))
+	end = last
+	copy(out[end+8:], []byte{1, 0, 1, 0, byte(size), byte(size >> 8), byte(size >> 16), byte(size >> 24)})
+	return out
+}

@@ -40,8 +40,9 @@ type member struct {
 	compressed io.Reader
 }
 
-// zip walks the entries that the central directory lists; without a directory, those
-// that stand in the file.
+// zip walks the entries that the central directory lists, and then those that stand
+// in the file without being listed: removed, replaced or hidden ones. Without a
+// directory it walks what stands in the file.
 func (w *walker) zip(p place, at section) error {
 	start, size, err := directory(at)
 	if err != nil {
@@ -49,10 +50,11 @@ func (w *walker) zip(p place, at section) error {
 		return w.zipSequential(p, at)
 	}
 	r := bufio.NewReaderSize(io.NewSectionReader(at, start.at, size), 32<<10)
+	var listed []span
 	for n := 0; !w.over(); n++ {
 		m, err := central(r)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return w.zipGaps(p, at, listed, start.at)
 		}
 		if err != nil {
 			if n == 0 {
@@ -64,20 +66,28 @@ func (w *walker) zip(p place, at section) error {
 		m.offset += start.base
 		q := p
 		q.name = join(p.name, m.name)
-		if m.directory && m.packed == 0 {
-			continue
+		if n > w.limits.Entries { // directories and damaged entries count too
+			w.spent = errEntries
 		}
 		if err := w.check(); err != nil {
 			return err
 		}
+		if m.directory && m.packed == 0 {
+			listed = append(listed, span{m.offset, m.offset + localLen + int64(len(m.name))})
+			continue
+		}
 		body, err := content(at, m)
 		if err == nil {
+			listed = append(listed, span{m.offset, body + m.packed})
 			_, err = w.member(q, m, io.NewSectionReader(at, body, m.packed))
 		}
 		w.hole(q.name, err)
 	}
 	return nil
 }
+
+// span is a range of bytes of the file, without the byte at end.
+type span struct{ start, end int64 }
 
 // origin is where the directory starts, and what is added to the offsets in it when
 // the zip stands behind other bytes.

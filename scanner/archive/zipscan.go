@@ -2,47 +2,67 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
 // zipSequential reads a zip without its directory: every local header in turn, each
 // searched for behind the content of the one before.
 func (w *walker) zipSequential(p place, at section) error {
-	for pos := int64(0); !w.over(); {
+	return w.zipRange(p, at, span{0, at.size})
+}
+
+// zipGaps reads the entries in front of the directory at end that it does not list.
+func (w *walker) zipGaps(p place, at section, listed []span, end int64) error {
+	slices.SortFunc(listed, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	from := int64(0)
+	for _, l := range append(listed, span{end, end}) {
+		if l.start-from > localLen {
+			if err := w.zipRange(p, at, span{from, l.start}); err != nil {
+				return err
+			}
+		}
+		from = max(from, l.end)
+	}
+	return nil
+}
+
+// zipRange reads the entries whose local headers stand in a range of the file.
+func (w *walker) zipRange(p place, at section, in span) error {
+	for pos := in.start; !w.over(); {
 		if err := w.check(); err != nil {
 			return err
 		}
-		next, err := find(at, pos, sigLocal, w.check)
+		next, err := find(section{at, in.end}, pos, sigLocal, w.check)
 		if err != nil || next < 0 {
 			return err
 		}
 		m, start, ok := local(at, next)
-		if !ok {
+		if !ok || start > in.end {
 			pos = next + int64(len(sigLocal))
 			continue
 		}
 		pos = start
-		q := p
-		q.name = join(p.name, m.name)
 		if m.directory && m.packed <= 0 {
 			continue
 		}
-		size := at.size - start
+		size := in.end - start
 		if m.packed >= 0 {
 			size = min(size, m.packed)
 		}
+		q := p
+		q.name = join(p.name, m.name)
 		used, err := w.member(q, m, io.NewSectionReader(at, start, size))
 		w.hole(q.name, err)
-		switch {
-		case m.packed >= 0:
-			pos = start + size
-		default:
-			pos = start + used
+		if m.packed >= 0 {
+			used = size
 		}
+		pos += used
 	}
 	return nil
 }
@@ -72,14 +92,14 @@ func local(at section, pos int64) (m member, start int64, ok bool) {
 	return m, start, start <= at.size
 }
 
-// find returns the first position of sig at or after pos, or -1.
+// find returns the first position of sig at or after pos and before at.size, or -1.
 func find(at section, pos int64, sig []byte, check func() error) (int64, error) {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, min(64<<10, max(0, at.size-pos)))
 	for pos < at.size {
 		if err := check(); err != nil {
 			return -1, err
 		}
-		n, err := at.ReadAt(buf, pos)
+		n, err := at.ReadAt(buf[:min(int64(len(buf)), at.size-pos)], pos)
 		if i := bytes.Index(buf[:n], sig); i >= 0 {
 			return pos + int64(i), nil
 		}
