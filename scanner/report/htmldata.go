@@ -134,16 +134,10 @@ func newHTMLFinding(s *shown, t *stringTable, opt Options) htmlFinding {
 	if webURL(s.Docs) {
 		f.Docs = t.number(s.Docs)
 	}
-	for _, wantTree := range []bool{true, false} {
-		for i := range s.Occurrences {
-			o := &s.Occurrences[i]
-			if inTree(o) != wantTree {
-				continue
-			}
-			f.Last = max(f.Last, unix(o.Git.Date))
-			if len(f.Listed) < htmlPlaces {
-				f.Listed = append(f.Listed, newHTMLPlace(o, t))
-			}
+	for _, o := range byRank(&s.Finding) {
+		f.Last = max(f.Last, unix(o.Git.Date))
+		if len(f.Listed) < htmlPlaces {
+			f.Listed = append(f.Listed, newHTMLPlace(o, t))
 		}
 	}
 	return f

@@ -124,11 +124,10 @@ func junitFinding(s *shown) junitCase {
 
 func junitText(s *shown) []string {
 	var lines []string
-	for i := range s.Occurrences {
+	for i, o := range byRank(&s.Finding) {
 		if i == junitPlaces {
 			break
 		}
-		o := &s.Occurrences[i]
 		lines = append(lines, place(o)+placeNote(o))
 	}
 	if rest := len(s.Occurrences) - len(lines) + s.Dropped; rest > 0 {

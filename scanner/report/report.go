@@ -176,22 +176,50 @@ func anyInTree(f *finding.Finding) bool {
 	return false
 }
 
-// worthShowing returns the places of a finding for formats that point at places: those
-// in the scanned tree, or, where there are none, the first one in history.
-func worthShowing(s *shown) []*finding.Occurrence {
-	var out []*finding.Occurrence
-	for i := range s.Occurrences {
-		if o := &s.Occurrences[i]; inTree(o) {
-			out = append(out, o)
+// placeRank orders places for people: in the tree, in files of history, elsewhere.
+func placeRank(o *finding.Occurrence) int {
+	switch {
+	case inTree(o):
+		return 0
+	case o.Path != "":
+		return 1
+	}
+	return 2
+}
+
+// byRank returns the places of a finding in that order, else as they are sorted.
+func byRank(f *finding.Finding) []*finding.Occurrence {
+	out := make([]*finding.Occurrence, 0, len(f.Occurrences))
+	for rank := range 3 {
+		for i := range f.Occurrences {
+			if o := &f.Occurrences[i]; placeRank(o) == rank {
+				out = append(out, o)
+			}
 		}
 	}
-	switch {
-	case len(out) > 0 || len(s.Occurrences) == 0:
-		return out
-	case s.First != nil:
-		return append(out, s.First)
+	return out
+}
+
+// worthShowing returns the places of a finding for formats that point at places: those
+// in the scanned tree, or, where there are none, the oldest one in a file of history,
+// or else the oldest.
+func worthShowing(s *shown) []*finding.Occurrence {
+	list := byRank(&s.Finding)
+	n := 0
+	for n < len(list) && inTree(list[n]) {
+		n++
 	}
-	return append(out, &s.Occurrences[0])
+	if n > 0 || len(list) == 0 {
+		return list[:n]
+	}
+	oldest := list[0]
+	for _, o := range list[1:] {
+		if placeRank(o) == placeRank(oldest) && !o.Git.Date.IsZero() &&
+			(oldest.Git.Date.IsZero() || o.Git.Date.Before(oldest.Git.Date)) {
+			oldest = o
+		}
+	}
+	return []*finding.Occurrence{oldest}
 }
 
 // firstSeen returns the occurrence with the earliest commit, nil when none has one.

@@ -61,7 +61,7 @@ func groups() []group {
 	}
 	return []group{
 		{"Live keys", finding.Status.Live},
-		{"Keys whose state is not known", is(finding.Unchecked, finding.Unknown)},
+		{"Keys that may work", is(finding.Unchecked, finding.Unknown)},
 		{"Canaries", is(finding.Canary)},
 		{"Keys that no longer work", is(finding.Inactive)},
 		{"Published examples", is(finding.Example)},
@@ -170,22 +170,14 @@ func (p *textPage) verification(s *shown) string {
 	return "; " + strings.Join(more, "; ")
 }
 
-// places writes the first few places, those in the tree before those in history.
+// places writes the first few places.
 func (p *textPage) places(s *shown) {
 	label := "where"
-	n := 0
-	for _, wantTree := range []bool{true, false} {
-		for i := range s.Occurrences {
-			o := &s.Occurrences[i]
-			if inTree(o) != wantTree {
-				continue
-			}
-			if n++; n > textPlaces {
-				continue
-			}
-			p.field(label, cutMiddle(place(o), 2*p.width)+p.paint(dim, placeNote(o)))
-			label = ""
-		}
+	list := byRank(&s.Finding)
+	n := len(list)
+	for _, o := range list[:min(n, textPlaces)] {
+		p.field(label, cutMiddle(place(o), 2*p.width)+p.paint(dim, placeNote(o)))
+		label = ""
 	}
 	if rest := int64(max(0, n-textPlaces) + s.Dropped); rest > 0 {
 		p.field(label, fmt.Sprintf("and %s more", thousands(rest)))
@@ -205,7 +197,9 @@ func placeNote(o *finding.Occurrence) string {
 	case o.Kind == finding.KindWorktree:
 		notes = append(notes, "working tree")
 	case o.Kind == finding.KindStdin:
-	case g.InHead:
+	case o.Path == "" && g.Commit != "" && g.Reachable:
+		notes = append(notes, "commit "+clean(short(g.Commit)))
+	case o.Path != "" && g.InHead:
 		notes = append(notes, "in HEAD")
 	case g.Commit != "" && !g.Reachable:
 		notes = append(notes, "commit "+clean(short(g.Commit))+", no ref leads to it")
