@@ -83,9 +83,12 @@ func (r *Repository) parent(o Oid, n int) (Oid, error) {
 	if err != nil {
 		return Oid{}, err
 	}
-	if n > len(c.Parents) {
+	if n > len(c.Parents) || !r.Has(c.Parents[n-1]) {
 		if r.shallow[o] {
 			return Oid{}, fmt.Errorf("commit %s is the border of a shallow clone; git fetch --unshallow brings its parents: %w", o, ErrNotFound)
+		}
+		if n <= len(c.Parents) {
+			return Oid{}, fmt.Errorf("commit %s, parent of %s: %w", c.Parents[n-1], o, ErrNotFound)
 		}
 		return Oid{}, fmt.Errorf("commit %s has %d parents: %w", o, len(c.Parents), ErrNotFound)
 	}
