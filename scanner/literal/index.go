@@ -51,22 +51,33 @@ func (w word) matches(text uint64) bool { return text&w.mask == w.value }
 
 // makeWord prepares the comparison of p's bytes from at on.
 func makeWord(p Pattern, at int) word {
-	var w word
-	for k := 0; k < 8 && at+k < len(p.Bytes); k++ {
-		c, m := p.Bytes[at+k], byte(0xFF)
-		if p.Fold && isLetter(c) {
-			m = 0xDF
-		}
-		w.value |= uint64(c&m) << (8 * k)
-		w.mask |= uint64(m) << (8 * k)
+	w := word{value: load(p.Bytes, at), mask: ^uint64(0)}
+	if n := len(p.Bytes) - at; n < 8 {
+		w.mask >>= 8 * (8 - n)
 	}
+	if p.Fold {
+		w.mask &^= caseBits(w.value)
+	}
+	w.value &= w.mask
 	return w
+}
+
+// caseBits returns the case bits of those of the eight bytes of x that are ASCII
+// letters: in each byte, a carry into the highest bit says whether its low seven
+// bits, made lower-case, are at least 'a' or more than 'z'.
+func caseBits(x uint64) uint64 {
+	const each = 0x0101010101010101
+	low := (x | 0x20*each) &^ (0x80 * each)
+	letters := (low + (0x80-'a')*each) &^ (low + (0x7F-'z')*each) &^ x & (0x80 * each)
+	return letters >> 2
 }
 
 func newIndex(patterns []Pattern, windows []int) *index {
 	x := &index{}
-	var quads, triples []int
+	quads, triples := make([]int, 0, len(patterns)), []int(nil)
+	words := 0
 	for i, p := range patterns {
+		words += (len(p.Bytes) - 1) / 8
 		switch len(p.Bytes) {
 		case 2:
 			x.pairs = append(x.pairs, x.newEntry(p, i, 0))
@@ -76,19 +87,21 @@ func newIndex(patterns []Pattern, windows []int) *index {
 			quads = append(quads, i)
 		}
 	}
-	x.quads = x.newGroup(patterns, windows, quads, 0)
-	x.triples = x.newGroup(patterns, windows, triples, 8)
+	x.words = make([]word, 0, words)
+	// The few triples get a sparse table: see verifyAll.
+	x.quads = x.newGroup(patterns, windows, quads, 0, bits.Len(uint(len(quads)))+1)
+	x.triples = x.newGroup(patterns, windows, triples, 8, bits.Len(uint(len(triples)))+5)
 	return x
 }
 
-func (x *index) newGroup(patterns []Pattern, windows, members []int, drop uint32) group {
-	log := bits.Len(uint(len(members))) + 1
+func (x *index) newGroup(patterns []Pattern, windows, members []int, drop uint32, log int) group {
+	log = min(log, 31)
 	g := group{slotOf: make([]uint32, 1<<log), shift: uint32(32 - log), drop: drop}
 	g.slots = make([]slot, 1, len(members)+1)
 	g.slots[0].common.value = 1 // with an empty mask: matches nothing
 	chosen := make([]uint32, len(members))
 	for k, i := range members {
-		h := g.hash(makeWord(Pattern{Bytes: patterns[i].Bytes}, windows[i]).value)
+		h := g.hash(load(patterns[i].Bytes, windows[i]))
 		if g.slotOf[h] == 0 {
 			g.slotOf[h] = uint32(len(g.slots))
 			g.slots = append(g.slots, slot{before: maxWindow})
@@ -140,18 +153,18 @@ func (x *index) newEntry(p Pattern, id, window int) entry {
 // verifyAll appends the patterns that have their window at one of the positions
 // data[from+found[i]] below end, and their first byte in data[lo:hi].
 func (x *index) verifyAll(hits []Hit, data []byte, found []uint32, from, end, lo, hi int) []Hit {
-	g := &x.quads
-	quadsOnly := len(x.triples.entries) == 0 && len(x.pairs) == 0
+	g, g3 := &x.quads, &x.triples
 	for _, at := range found {
 		q := from + int(at)
 		if q >= end {
 			break
 		}
 		// Most candidates end here, without a call or a branch that is hard to
-		// predict. It is what lookUp does where no edge of data is near.
-		if quadsOnly && q >= maxWindow && q <= len(data)-8 {
-			s := &g.slots[g.slotOf[g.hash(binary.LittleEndian.Uint64(data[q:]))]]
-			if !s.common.matches(binary.LittleEndian.Uint64(data[q-int(s.before):])) {
+		// predict. Where no edge of data is near, it is what lookUp does.
+		if q >= maxWindow && q <= len(data)-8 && len(x.pairs) == 0 {
+			text := binary.LittleEndian.Uint64(data[q:])
+			s := &g.slots[g.slotOf[g.hash(text)]]
+			if !s.common.matches(binary.LittleEndian.Uint64(data[q-int(s.before):])) && g3.slotOf[g3.hash(text)] == 0 {
 				continue
 			}
 		}

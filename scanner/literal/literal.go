@@ -34,7 +34,7 @@
 // where there is a choice. The time remains linear in the text, and n log n in
 // the hits of one call where they are out of order.
 //
-// A Set takes 16 to 256 KiB for the filter and about 100 bytes for each pattern.
+// A Set takes 16 to 512 KiB for the filter and about 100 bytes for each pattern.
 //
 // Assembly reads inside the text only: a rest shorter than a block is copied
 // first. Build with -tags purego for neither assembly nor unsafe code.

@@ -23,7 +23,7 @@ type wideFilter struct {
 
 const (
 	minTableBits = 12 // 16 KiB
-	maxTableBits = 16 // 256 KiB; more would leave the second-level cache
+	maxTableBits = 17 // 512 KiB; more would leave the second-level cache
 )
 
 // wideHash mixes the low three bytes of trigram. Its high bits are an index into

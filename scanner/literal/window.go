@@ -1,5 +1,7 @@
 package literal
 
+import "math"
+
 // windowLen is how many bytes of a pattern the filters know. Shorter patterns
 // have a shorter window.
 const windowLen = 4
@@ -26,20 +28,21 @@ func chooseWindows(patterns []Pattern) []int {
 	windows := make([]int, len(patterns))
 	var taken [1 << 12]uint16 // how many have a window with this hash
 	for i, p := range patterns {
-		best, bestHash := -1<<30, uint32(0)
-		for at := 0; at == 0 || at+windowLen <= len(p.Bytes) && at <= maxWindow; at++ {
-			window, score := uint32(0), 0
-			for k, c := range p.Bytes[at:min(at+windowLen, len(p.Bytes))] {
-				window |= uint32(c|0x20) << (8 * k)
-				score += rarityOf(c, p.Fold)
+		best, bestHash := math.MinInt, uint32(0)
+		window, score := uint32(0), 0 // of the bytes up to end
+		for end, c := range p.Bytes[:min(len(p.Bytes), maxWindow+windowLen)] {
+			window = window>>8 | uint32(c|0x20)<<24
+			score += rarityOf(c, p.Fold)
+			at := end + 1 - windowLen
+			if at > 0 {
+				score -= rarityOf(p.Bytes[at-1], p.Fold)
 			}
 			h := window * hashFactor >> 20
-			score -= crowded * max(0, int(taken[h])-crowd)
-			if score > best {
-				best, bestHash, windows[i] = score, h, at
+			if value := score - crowded*max(0, int(taken[h])-crowd); at >= 0 && value > best {
+				best, bestHash, windows[i] = value, h, at
 			}
 		}
-		if taken[bestHash] < 1000 {
+		if taken[bestHash] < math.MaxUint16 {
 			taken[bestHash]++
 		}
 	}
