@@ -11,9 +11,9 @@ import (
 	"github.com/rekeyhq/rekey/scanner/finding"
 )
 
-// reveal is the one place in this package that sees a key in clear. It has two
-// callers: the view, under Options.ShowSecrets, and the scrubber, which needs to
-// know what to remove and never gives it out.
+// reveal is the one place in this package that sees a key in clear. It serves the view
+// (secrets under Options.ShowSecrets, parts that are public) and the scrubber, which
+// needs to know what to remove and never gives it out.
 func reveal(s finding.Secret) string { return string(s.Reveal()) }
 
 // window is the number of last bytes by which the scrubber finds its patterns. Keys

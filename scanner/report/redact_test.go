@@ -98,6 +98,23 @@ func TestScrubLeavesNoDisguise(t *testing.T) {
 	}
 }
 
+func TestWholeWords(t *testing.T) {
+	words := strings.Repeat("word ", 39)
+	tests := []struct{ name, in, want string }{
+		{"short", "Add a key…", "Add a key…"},
+		{"long_and_whole", words + "end", words + "end"},
+		{"cut_in_a_key", words + "ab_0123…", words + "…"},
+		{"one_long_word", strings.Repeat("x", 200) + "…", "…"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := wholeWords(tt.in); got != tt.want {
+				t.Errorf("wholeWords(%q) = %q, want %q", tt.in, got, tt.want)
+			}
+		})
+	}
+}
+
 func TestWithoutCredentials(t *testing.T) {
 	tests := []struct{ name, in, all, some string }{
 		{"plain_path", "/home/a@b/c?d#e", "/home/a@b/c?d#e", "/home/a@b/c?d#e"},

@@ -37,7 +37,7 @@ func (r *sarifRules) add(s *shown) int {
 }
 
 func newSarifRule(s *shown) sarifRule {
-	title := cut(clean(s.Title), 1000)
+	title := cut(clean(s.Title), 900) // GitHub takes 1,024 characters of a description
 	service := clean(s.Service)
 	full := fmt.Sprintf("%s in source code or history. Whoever can read the repository can use it.", title)
 	steps := []string{

@@ -3,20 +3,22 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/scanner/finding"
 )
 
-// view is a report as a format may see it: no format touches src. The findings that a
-// view gives out hold no Secret, only the text that may be shown.
+// view is a report as a format may see it. The findings that it gives out hold no
+// Secret, only the text that may be shown; formats take text from them alone, and from
+// src at most counts, dates and service ids (chart.go).
 type view struct {
 	opt    Options
 	report *Report // head, coverage and notices, scrubbed; without findings
 	counts Counts
 	n      int // findings
 
-	src   *Report             // for this file only
+	src   *Report
 	prose func(string) string // removes secrets from a text
 	name  func(string) string // removes secrets from a path, ref or address
 }
@@ -147,10 +149,21 @@ func (v *view) occurrence(o *finding.Occurrence) {
 	o.Path, o.URL = v.name(o.Path), v.address(o.URL, false)
 	g := &o.Git
 	g.Date = sane(g.Date)
+	g.Subject = wholeWords(g.Subject)
 	g.Author, g.Email, g.Subject, g.Refs = v.prose(g.Author), v.prose(g.Email), v.prose(g.Subject), all(g.Refs, v.name)
 	if !v.opt.Authors {
 		g.Author, g.Email = "", ""
 	}
+}
+
+// wholeWords removes the last word of a long subject that a source has cut: it may be
+// the first half of a key, which nothing could recognise.
+func wholeWords(subject string) string {
+	const long = 150
+	if len(subject) < long || !strings.HasSuffix(subject, "…") {
+		return subject
+	}
+	return subject[:strings.LastIndexByte(subject, ' ')+1] + "…"
 }
 
 // address scrubs a URL, which may carry credentials that no rule knows. With all, query
