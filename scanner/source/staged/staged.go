@@ -145,6 +145,12 @@ func (s *Source) scan(ctx context.Context, run *source.Run, w *source.Worker, c 
 			Reason: fmt.Sprintf("%d bytes are more than the limit of %d", len(data), run.MaxFile)})
 		return
 	}
+	if c.Old.IsZero() { // the name is new too
+		for _, m := range w.Detect([]byte(c.Path)) {
+			run.Report(m, finding.Occurrence{Kind: finding.KindPath, Path: c.Path, StartLine: 1, StartColumn: m.Start + 1,
+				EndLine: 1, EndColumn: max(m.Start+1, m.End), Decoded: m.Decoded, Versions: 1})
+		}
+	}
 	it := source.Item{Kind: finding.KindStaged, Path: c.Path, Data: data, Provenance: finding.Provenance{Blob: c.Blob.String()}}
 	if c.Old.IsZero() || !s.opt.AddedOnly {
 		w.Scan(it)

@@ -108,10 +108,14 @@ func (r *repo) scan(opt staged.Options) (places []string, holes []source.Hole) {
 	}
 	run := source.Run{Detector: d, Workers: 1,
 		OnHit: func(h source.Hit) {
-			if h.Occurrence.Kind != finding.KindStaged || h.Occurrence.Git.Blob == "" {
-				r.t.Errorf("occurrence %+v", h.Occurrence)
+			switch o := h.Occurrence; {
+			case o.Kind == finding.KindPath:
+				places = append(places, "name of "+o.Path)
+			case o.Kind != finding.KindStaged || o.Git.Blob == "":
+				r.t.Errorf("occurrence %+v", o)
+			default:
+				places = append(places, fmt.Sprintf("%s:%d", o.Path, o.StartLine))
 			}
-			places = append(places, fmt.Sprintf("%s:%d", h.Occurrence.Path, h.Occurrence.StartLine))
 		},
 		OnHole: func(h source.Hole) { holes = append(holes, h) }}
 	if err := r.source(opt).Scan(context.Background(), &run); err != nil {
@@ -147,6 +151,8 @@ func TestScan(t *testing.T) {
 			}
 			r.git("add", "l")
 		}, added, []string{"l:1"}},
+		{"key_in_a_new_name", func(r *repo) { r.add("d/"+key+".txt", "x") }, added, []string{"name of d/" + key + ".txt"}},
+		{"key_in_an_old_name", func(r *repo) { r.add("d/"+key+".txt", "x"); r.commit(); r.add("d/"+key+".txt", "y") }, added, nil},
 		{"other_index", func(r *repo) {
 			r.add("a", "x")
 			r.commit()
