@@ -17,12 +17,6 @@ import (
 // walks all packs of a bare repository; without it, of a small one made here.
 var repoFlag = flag.String("repo", "", "bare repository that BenchmarkWalk reads")
 
-// nothing is a visitor that looks at nothing.
-type nothing struct{}
-
-func (nothing) Visit(*forest.Object[struct{}]) struct{} { return struct{}{} }
-func (nothing) Leave(struct{})                          {}
-
 func BenchmarkWalk(b *testing.B) {
 	dir := *repoFlag
 	if dir == "" {
@@ -47,7 +41,7 @@ func BenchmarkWalk(b *testing.B) {
 			start := cpu(b)
 			for b.Loop() {
 				var err error
-				if res, err = forest.Walk(context.Background(), packs, bm.opts, func(int) forest.Visitor[struct{}] { return nothing{} }); err != nil || len(res.Holes) > 0 {
+				if res, err = forest.Walk(context.Background(), packs, bm.opts, func(int) forest.Visitor[struct{}] { return ignore{} }); err != nil || len(res.Holes) > 0 {
 					b.Fatal(err, res.Holes)
 				}
 			}

@@ -58,8 +58,11 @@ func (b *buffers) get(n int) []byte {
 func (b *buffers) put(buf []byte) {
 	size := int64(cap(buf))
 	if b.idle+size > maxIdle {
-		b.shared.add(-size)
-		return
+		b.flush() // sizes that are not asked for any more would stay for ever
+		if size > maxIdle {
+			b.shared.add(-size)
+			return
+		}
 	}
 	c, _ := class(cap(buf))
 	b.free[c] = append(b.free[c], buf[:0])
