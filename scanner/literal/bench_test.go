@@ -24,7 +24,7 @@ func benchText(b *testing.B) []byte {
 // BenchmarkFind runs over files of 10 KB, as worktrees have them.
 func BenchmarkFind(b *testing.B) {
 	text := benchText(b)
-	for _, n := range []int{250, 1000, 2000, 4000} {
+	for _, n := range []int{250, 1000, 2000, 4000, 16000} {
 		for name, s := range all(workload(n)) {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				const file = 10_000
@@ -99,7 +99,7 @@ func bytesOf(patterns []Pattern) (list [][]byte) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	for _, n := range []int{800, 2000, 4000} {
+	for _, n := range []int{800, 2000, 4000, 16000} {
 		patterns := workload(n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {

@@ -22,7 +22,7 @@
 //
 // Each pattern has exactly one window, at a fixed distance from its start, so
 // each occurrence has one position where it can be found, and is found at most
-// once. The filters enter every spelling of every window, so they let each such
+// once. The filters know every spelling of every window, so they let each such
 // position through; a false alarm costs time only. The index compares all bytes
 // of a pattern, and the bounds, before it reports a hit.
 //

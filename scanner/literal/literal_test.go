@@ -247,6 +247,24 @@ func sources(t testing.TB, dir string) []byte {
 	return text
 }
 
+func TestCaseBits(t *testing.T) {
+	for c := range 256 {
+		for k := range 8 {
+			x := ^uint64(0)&^(0xFF<<(8*k)) | uint64(c)<<(8*k) // its neighbours are no letters
+			want := uint64(0)
+			if isLetter(byte(c)) {
+				want = 0x20 << (8 * k)
+			}
+			if got := caseBits(x); got != want {
+				t.Errorf("caseBits(%016x) = %016x, want %016x", x, got, want)
+			}
+		}
+	}
+	if got, want := caseBits(0x7A5A_4161_5B40_7B60), uint64(0x2020_2020_0000_0000); got != want {
+		t.Errorf("caseBits of zZAa[@{` = %016x, want %016x", got, want)
+	}
+}
+
 func FuzzFind(f *testing.F) {
 	f.Add([]byte("ghp_ghp_x fastly FASTLY"), []byte("ghp_\xff~fastly\xffhp"), 0, 99)
 	f.Add(bytes.Repeat([]byte("a"), 200), []byte("aaa\xff~aaaaaaaaaaaaaaaaaaaa\xffaa"), 63, 130)
