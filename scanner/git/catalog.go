@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -32,6 +33,8 @@ type catalog struct {
 	more   map[int32][]copyOf // further copies
 	fanout []int32            // by the id's first bits
 	shift  uint
+	// promisor: some pack was fetched into a partial clone.
+	promisor bool
 }
 
 // loadCatalog reads all indexes and lists all loose objects. Damage becomes holes.
@@ -53,12 +56,15 @@ func (r *Repository) loadCatalog(h *holes) *catalog {
 		}
 	}
 	for i, d := range r.objects {
-		err := d.listLoose(r.format, func(o Oid) { all = append(all, entry{o, copyOf{store: int32(-1 - i)}}) })
-		if err != nil {
-			h.add(holeFor(err, "object", "objects", Oid{}, -1))
-		}
+		d.listLoose(r.format, h, func(o Oid) { all = append(all, entry{o, copyOf{store: int32(-1 - i)}}) })
 	}
-	slices.SortStableFunc(all, func(a, b entry) int { return a.oid.Compare(b.oid) })
+	slices.SortFunc(all, func(a, b entry) int { // packs before loose files
+		if c := a.oid.Compare(b.oid); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(uint32(a.copy.store), uint32(b.copy.store)), cmp.Compare(a.copy.pos, b.copy.pos))
+	})
+	r.promisor = r.promisor || c.promisor
 	size := r.format.Size()
 	c.names = make([]byte, 0, len(all)*size)
 	c.first = make([]copyOf, 0, len(all))
@@ -108,9 +114,12 @@ func (c *catalog) listPacks(d *objectDir, h *holes) {
 	names := map[string]bool{}
 	for _, e := range entries {
 		for _, ext := range []string{".pack", ".idx"} {
-			if name, ok := strings.CutSuffix(e.Name(), ext); ok && strings.HasPrefix(name, "pack-") {
+			if name, ok := strings.CutSuffix(e.Name(), ext); ok {
 				names[name] = true
 			}
+		}
+		if strings.HasSuffix(e.Name(), ".promisor") {
+			c.promisor = true
 		}
 	}
 	sorted := make([]string, 0, len(names))

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -232,13 +231,6 @@ func TestDamagedLooseObjects(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func mkfifo(t testing.TB, path string) {
-	os.MkdirAll(filepath.Dir(path), 0o755)
-	if err := syscall.Mkfifo(path, 0o644); err != nil {
-		t.Skip("no FIFOs here")
 	}
 }
 

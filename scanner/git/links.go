@@ -10,6 +10,7 @@ import (
 type links struct {
 	repo    *Repository
 	cat     *catalog
+	refs    []Ref    // nil: read when they are asked for
 	recent  []uint64 // prefixes of ids known to be there, by their leading bits
 	missing map[Oid]reference
 	more    bool // more are missing than were noted
@@ -89,12 +90,13 @@ func (l *links) needs(id []byte, t Type, from Oid) {
 	}
 }
 
-// settle turns what is missing into holes: one for a partial clone, one for each
-// object otherwise.
-func (l *links) settle(p *pass) {
-	refs, _ := l.repo.Refs()
+// named returns the objects that refs and HEADs name and that are not listed.
+func (l *links) named() map[Oid]string {
+	if l.refs == nil {
+		l.refs, _ = l.repo.Refs()
+	}
 	named := map[Oid]string{}
-	for _, ref := range refs {
+	for _, ref := range l.refs {
 		if ref.Kind == PseudoRef && !ref.IsHead() || ref.Oid.IsZero() || ref.Oid.f != l.cat.format {
 			continue
 		}
@@ -102,15 +104,22 @@ func (l *links) settle(p *pass) {
 			named[ref.Oid] = ref.Name
 		}
 	}
+	return named
+}
+
+// settle turns what is missing into holes: one for a partial clone, one for each
+// object otherwise.
+func (l *links) settle(p *pass) {
+	named := l.named()
 	var gone []Oid
 	for o := range l.missing {
-		if !p.extra[o] {
+		if !p.has(o) {
 			gone = append(gone, o)
 			delete(named, o)
 		}
 	}
 	for o, name := range named {
-		if !p.extra[o] {
+		if !p.has(o) {
 			p.holes.add(Hole{Kind: Unreadable, What: "ref", Path: name, Oid: o, Offset: -1,
 				Reason: "names an object that is not there"})
 		}

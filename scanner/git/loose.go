@@ -42,15 +42,12 @@ func loosePath(o Oid) string {
 
 // listLoose calls fn for every loose object of an object directory. Other names,
 // such as those of unfinished writes, are no objects.
-func (d *objectDir) listLoose(f Format, fn func(Oid)) error {
+func (d *objectDir) listLoose(f Format, h *holes, fn func(Oid)) {
 	for i := 0; i < 256; i++ {
 		dir := hex.EncodeToString([]byte{byte(i)})
 		entries, err := d.list(dir)
-		if absent(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("list loose objects %s: %w", dir, err)
+		if err != nil && !absent(err) {
+			h.add(holeFor(fmt.Errorf("list loose objects: %w", err), "object", "objects/"+dir, Oid{}, -1))
 		}
 		for _, e := range entries {
 			if len(e.Name()) != 2*f.Size()-2 {
@@ -61,7 +58,6 @@ func (d *objectDir) listLoose(f Format, fn func(Oid)) error {
 			}
 		}
 	}
-	return nil
 }
 
 // looseStream is an open loose object whose header has been read.

@@ -76,10 +76,13 @@ func (r *Repository) Objects(ctx context.Context, fn func(Object) error) (Stats,
 // trees, tags and refs are only compared when it lets all through.
 func (r *Repository) Select(ctx context.Context, filter Filter, fn func(Object) error) (Stats, error) {
 	p := &pass{ctx: ctx, repo: r, filter: filter, fn: fn, seed: maphash.MakeSeed(), extra: map[Oid]bool{}}
+	if filter.all() {
+		p.refs, _ = r.Refs()
+	}
 	p.begin(r.catalog())
 	p.holes.list = append(p.holes.list, r.found.all()...)
 	err := p.run()
-	if err == nil && len(p.failed)+len(p.lost) > 0 {
+	if err == nil {
 		err = p.again()
 	}
 	p.settle(err == nil)
@@ -101,6 +104,7 @@ type pass struct {
 	sums   []uint64     // of contents, where objects have several copies
 	seed   maphash.Seed
 	links  *links
+	refs   []Ref
 
 	failed []failure // objects that were not read
 	lost   []int32   // stores whose pack was not there
@@ -120,8 +124,9 @@ func (p *pass) begin(c *catalog) {
 	if c.duplicated() {
 		p.sums = make([]uint64, c.len())
 	}
-	if p.filter.all() {
+	if p.filter.all() { // refs were read before: what they name should be listed
 		p.links = newLinks(p.repo, c)
+		p.links.refs = p.refs
 	}
 }
 

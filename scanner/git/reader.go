@@ -37,6 +37,8 @@ type reader struct {
 	// rescuing counts nested searches for other copies of damaged bases.
 	rescuing int
 
+	types [][]Type // by store and position in its index; 0 is not known
+
 	cached map[spot]*list.Element
 	recent *list.List // of cacheEntry, most recent first
 	bytes  int64
@@ -58,7 +60,7 @@ const maxOpenPacks = 8
 
 func newReader(r *Repository, c *catalog) *reader {
 	return &reader{repo: r, cat: c, limits: r.limits, open: map[int32]*openedPack{}, known: map[Oid]spot{},
-		cached: map[spot]*list.Element{}, recent: list.New()}
+		types: make([][]Type, len(c.stores)), cached: map[spot]*list.Element{}, recent: list.New()}
 }
 
 func (r *reader) close() error {
@@ -324,11 +326,13 @@ func (r *reader) read(n int32, except ...spot) (value, error) {
 	return value{}, first
 }
 
-// typeAt returns the type of a packed object by following headers only.
+// typeAt returns the type of a packed object by following headers only, each once.
 func (r *reader) typeAt(at spot) (Type, error) {
+	var passed []*Type
 	for depth := 0; depth <= r.limits.Depth; depth++ {
-		if v, ok := r.cachedAt(at); ok {
-			return v.Type, nil
+		known := r.typeOf(at)
+		if known != nil && *known != 0 {
+			return r.remember(passed, *known), nil
 		}
 		p, err := r.pack(at.store)
 		if err != nil {
@@ -338,6 +342,9 @@ func (r *reader) typeAt(at spot) (Type, error) {
 		if err != nil {
 			return 0, err
 		}
+		if known != nil {
+			passed = append(passed, known)
+		}
 		switch h.Type {
 		case OfsDelta:
 			at.off = h.Base
@@ -345,14 +352,40 @@ func (r *reader) typeAt(at spot) (Type, error) {
 			next, ok := r.locate(h.BaseOid, at.store)
 			if !ok {
 				v, err := r.looseValue(h.BaseOid)
-				return v.Type, err
+				if err != nil {
+					return 0, err
+				}
+				return r.remember(passed, v.Type), nil
 			}
 			at = next
 		default:
-			return h.Type, nil
+			return r.remember(passed, h.Type), nil
 		}
 	}
 	return 0, r.tooDeep()
+}
+
+// typeOf returns where the type of the object at a place is kept, or nil.
+func (r *reader) typeOf(at spot) *Type {
+	x := r.cat.stores[at.store].index
+	if x == nil {
+		return nil
+	}
+	pos, ok := x.FindOffset(at.off)
+	if !ok {
+		return nil
+	}
+	if r.types[at.store] == nil {
+		r.types[at.store] = make([]Type, x.Len())
+	}
+	return &r.types[at.store][pos]
+}
+
+func (r *reader) remember(passed []*Type, t Type) Type {
+	for _, p := range passed {
+		*p = t
+	}
+	return t
 }
 
 func (r *reader) cachedAt(at spot) (value, bool) {
