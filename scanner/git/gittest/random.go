@@ -12,11 +12,12 @@ import (
 // Random makes a repository out of a seed: the same seed gives the same objects and
 // refs. Its history has merges, several roots, renames, copies, files that come back,
 // the same directory under two names, odd dates, links, submodules, binary and empty
-// files, annotated tags on all kinds, deleted branches; its objects are loose, packed
-// or both, in either object format.
-func Random(t testing.TB, seed uint64) *Repo {
+// files, annotated tags, deleted branches; its objects are loose, packed or both, in
+// either object format. Here and there in contents, messages and names of files stands
+// one of words.
+func Random(t testing.TB, seed uint64, words ...string) *Repo {
 	t.Helper()
-	g := &random{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[int]map[string]string{}}
+	g := &random{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[int]map[string]string{}, words: words}
 	var args []string
 	if g.IntN(4) == 0 {
 		args = append(args, "--object-format=sha256")
@@ -45,6 +46,15 @@ type random struct {
 	branches []string
 	last     map[string]int
 	marked   bool
+	words    []string
+}
+
+// word returns one of the words, or now and then nothing.
+func (g *random) word() string {
+	if len(g.words) == 0 || g.IntN(3) == 0 {
+		return ""
+	}
+	return g.words[g.IntN(len(g.words))]
 }
 
 func (g *random) pick(list ...string) string { return list[g.IntN(len(list))] }
@@ -68,7 +78,7 @@ func (g *random) commit(i int) {
 	fmt.Fprintf(&g.stream, "commit refs/heads/%s\nmark :%d\n", branch, i)
 	date := 1_600_000_000 + int64(i)*3600 + int64(g.IntN(3))*-7200
 	fmt.Fprintf(&g.stream, "author A%d <a%d@x> %d +0100\ncommitter C <c@x> %d -0730\n", g.IntN(3), g.IntN(3), date, date)
-	g.data(g.pick("message", "", "long\n\n"+strings.Repeat("words and words\n", 20), "caf\xe9 in latin-1"))
+	g.data(g.pick("message", "", "long\n\n"+strings.Repeat("words and words\n", 20), "caf\xe9 in latin-1", "key "+g.word()))
 	if from > 0 {
 		fmt.Fprintf(&g.stream, "from :%d\n", from)
 	}
@@ -123,11 +133,16 @@ func (g *random) change(files map[string]string) {
 		files[path] = g.pick("", "\x00binary\xff", "same everywhere\n")
 	case k >= 5 && have && len(old) > 10 && !strings.HasPrefix(old, "["):
 		at := g.IntN(len(old))
-		files[path] = old[:at] + fmt.Sprintf("change %d\n", g.IntN(1000)) + old[min(len(old), at+g.IntN(40)):]
+		files[path] = old[:at] + fmt.Sprintf("change %d %s\n", g.IntN(1000), g.word()) + old[min(len(old), at+g.IntN(40)):]
+	case k == 9 && g.word() != "":
+		files["named/"+g.word()+".txt"] = g.word()
 	default:
 		var b strings.Builder
 		for n := g.IntN(300); n >= 0; n-- {
 			fmt.Fprintf(&b, "line %d %x\n", n, g.IntN(1<<16))
+			if g.IntN(40) == 0 {
+				b.WriteString(g.word())
+			}
 		}
 		files[path] = b.String()
 	}

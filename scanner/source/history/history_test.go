@@ -141,14 +141,15 @@ func plant(r *gittest.Repo) []string {
 func TestKeyInEveryPlace(t *testing.T) {
 	r := gittest.New(t)
 	places := plant(r)
-	for _, packed := range []bool{false, true} {
-		if packed {
+	for i := range 4 {
+		packed, plain := i >= 2, i%2 == 0
+		if i == 2 {
 			r.Git("repack", "-q", "-adfk")
 		}
-		res := scan(t, r.Dir, git.Options{}, history.Options{Plain: true})
+		res := scan(t, r.Dir, git.Options{}, history.Options{Plain: plain})
 		for i, place := range places {
 			if len(res.occs[key(i)]) == 0 {
-				t.Errorf("packed %v: the key in the %s was not found", packed, place)
+				t.Errorf("packed %v, plain %v: the key in the %s was not found", packed, plain, place)
 			}
 			for _, o := range res.occs[key(i)] {
 				for _, text := range append([]string{o.Path, o.Git.Author, o.Git.Email, o.Git.Subject}, o.Git.Refs...) {
@@ -284,6 +285,81 @@ func TestRange(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFastIsPlain holds the fast reader against the plain one, on healthy and on
+// damaged repositories.
+func TestFastIsPlain(t *testing.T) {
+	words := []string{key(1), key(2), key(3), "k=" + key(4) + ";" + key(5), "\n" + key(6)}
+	for seed := uint64(0); seed < repositories; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := gittest.Random(t, seed, words...)
+			same(t, r.Dir, history.Options{})
+			same(t, r.Dir, history.Options{AllOccurrences: true})
+			same(t, r.Dir, history.Options{Range: r.Git("rev-list", "-1", "HEAD") + " ^" + r.Git("rev-list", "--max-parents=0", "-1", "HEAD")})
+			packs, _ := filepath.Glob(filepath.Join(r.Dir, ".git/objects/pack/*.pack"))
+			for i, p := range packs {
+				b, err := os.ReadFile(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				os.Chmod(p, 0o644)
+				if i%2 == 0 {
+					b = b[:len(b)-1-int(seed%60)]
+				} else {
+					b[len(b)/2] ^= 0xff
+				}
+				if err := os.WriteFile(p, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if plain := same(t, r.Dir, history.Options{}); len(packs) > 0 && len(plain.holes) == 0 {
+				t.Error("damage without a hole")
+			}
+		})
+	}
+}
+
+// same scans with both readers and compares what they say. Holes are compared by
+// whether there are any of a class.
+func same(t *testing.T, dir string, opt history.Options) result {
+	t.Helper()
+	fast := scan(t, dir, git.Options{}, opt)
+	opt.Plain = true
+	plain := scan(t, dir, git.Options{}, opt)
+	got, want := lines(fast), lines(plain)
+	for line := range want {
+		if !got[line] {
+			t.Errorf("%+v: only the plain reader finds %s", opt, line)
+		}
+	}
+	for line := range got {
+		if !want[line] {
+			t.Errorf("%+v: only the fast reader finds %s", opt, line)
+		}
+	}
+	classes := func(r result) map[source.Class]bool {
+		m := map[source.Class]bool{}
+		for _, h := range r.holes {
+			m[h.Class] = true
+		}
+		return m
+	}
+	if a, b := classes(fast), classes(plain); fmt.Sprint(a) != fmt.Sprint(b) {
+		t.Errorf("%+v: holes of the fast reader %v, of the plain one %v", opt, fast.holes, plain.holes)
+	}
+	return plain
+}
+
+func lines(r result) map[string]bool {
+	all := map[string]bool{}
+	for k, occs := range r.occs {
+		for _, o := range occs {
+			all[fmt.Sprintf("%s: %+v", k[len(k)-3:], o)] = true
+		}
+	}
+	return all
 }
 
 func commitDate(r *gittest.Repo, rev string) string {
