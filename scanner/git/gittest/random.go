@@ -135,7 +135,7 @@ func (g *random) change(files map[string]string) {
 		at := g.IntN(len(old))
 		files[path] = old[:at] + fmt.Sprintf("change %d %s\n", g.IntN(1000), g.word()) + old[min(len(old), at+g.IntN(40)):]
 	case k == 9 && g.word() != "":
-		files["named/"+g.word()+".txt"] = g.word()
+		files["named/"+strings.TrimSpace(g.word())+".txt"] = g.word()
 	default:
 		var b strings.Builder
 		for n := g.IntN(300); n >= 0; n-- {
