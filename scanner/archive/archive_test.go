@@ -163,6 +163,8 @@ func TestWalkFinds(t *testing.T) {
 			return arOf("debian-binary", "2.0\n", "control.tar.gz", string(gzipOf(t, tarOf(t, "./control", "Package: x"))), "data.tar.zst", string(zstdOf(t, tarOf(t, "./etc/x", text))))
 		}, []string{"a.deb!data.tar.zst!./etc/x"}},
 		{"rar_stored", "a.rar", func(*testing.T) []byte { return rarOf("x", text) }, []string{"a.rar!x"}},
+		{"7z_stored", "a.7z", func(*testing.T) []byte { return sevenOf(nil, "x", text, "d/y", "no", "é", text) }, []string{"a.7z!x", "a.7z!é"}},
+		{"7z_lzma", "a.7z", func(t *testing.T) []byte { return sevenOf(lzmaOf(t), "x", "no", "y", text) }, []string{"a.7z!y"}},
 		{"zip_streamed_by_a_tool", "a.zip", func(t *testing.T) []byte { return tool(t, []byte(text), "zip", "-q", "-", "-") }, []string{"a.zip!-"}},
 	}
 	for _, tt := range tests {
@@ -199,7 +201,11 @@ func TestHoles(t *testing.T) {
 		{"too_deep", gzipOf(t, tarOf(t, "1", string(tarOf(t, "2", string(tarOf(t, "3", needle)))))), archive.Limits{Depth: 2}, "deep", "a!1!2", 1},
 		{"inner_archive_not_held", tarOf(t, "1", string(zipOf(t, "x", "abc"+needle+strings.Repeat("q", 400), "y", strings.Repeat("z", 30), "z", "q"))), small, "held in memory", "a!1", 0},
 		{"too_many_layers", gzips(t, []byte(needle), 9), archive.Limits{}, "layers", "a", 0},
-		{"7z_is_said", []byte("7z\xbc\xaf\x27\x1c and more bytes"), archive.Limits{}, "not opened", "a", 0},
+		{"7z_cut_off", []byte("7z\xbc\xaf\x27\x1c and more bytes"), archive.Limits{}, "cut off", "a", 0},
+		{"7z_truncated", sevenOf(nil, "x", text)[:200], archive.Limits{}, "outside of the file", "a", 0},
+		{"7z_of_an_unknown_method", sevenOf(func(b []byte) ([]byte, []byte) { return b, []byte{1, 2, 0x99, 0x98} }, "x", text), archive.Limits{}, "method 9998", "a!x", 0},
+		{"7z_encrypted", sevenOf(func(b []byte) ([]byte, []byte) { return b, []byte{1, 4, 6, 0xf1, 7, 1} }, "x", text), archive.Limits{}, "encrypted", "a!x", 0},
+		{"7z_with_a_dictionary_of_4_gib", sevenOf(func(b []byte) ([]byte, []byte) { return b, []byte{1, 0x21, 0x21, 1, 40} }, "x", text), archive.Limits{}, "dictionary", "a!x", 0},
 		{"zstd_window_of_2_gib", []byte("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00"), archive.Limits{}, "window", "a!a", 0},
 	}
 	for _, tt := range tests {

@@ -34,7 +34,7 @@ func (w *walker) open(kind Kind, p place, r io.Reader, at section) {
 	case Rar:
 		err = w.rar(p, r)
 	case SevenZip:
-		err = unknownError("7z archives are not opened")
+		err = w.sevenZip(p, at)
 	default:
 		err = w.decompress(kind, p, r)
 	}
