@@ -21,8 +21,17 @@ type answer struct {
 	html   bool
 }
 
-func (a *answer) env() map[string]any {
-	return map[string]any{"status": a.status, "header": a.header, "body": a.body, "json": a.json, "item": a.item}
+func (a *answer) env() environment {
+	return environment{a.status, a.header, a.body, a.json, a.item}
+}
+
+// environment is what an expression may name.
+type environment struct {
+	Status int               `expr:"status"`
+	Header map[string]string `expr:"header"`
+	Body   string            `expr:"body"`
+	JSON   any               `expr:"json"`
+	Item   any               `expr:"item"`
 }
 
 // condition is a compiled expression.
@@ -39,8 +48,7 @@ const (
 )
 
 func compileCondition(text string) *condition {
-	env := map[string]any{"status": 0, "header": map[string]string{}, "body": "", "json": any(nil), "item": any(nil)}
-	p, err := expr.Compile(text, expr.Env(env), expr.MaxNodes(maxNodes))
+	p, err := expr.Compile(text, expr.Env(environment{}), expr.MaxNodes(maxNodes))
 	return &condition{p, err}
 }
 
