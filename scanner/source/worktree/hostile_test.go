@@ -185,7 +185,9 @@ func BenchmarkTree(b *testing.B) {
 	d := detector(b)
 	for b.Loop() {
 		run := source.Run{Detector: d, Workers: 2}
-		if err := worktree.New(root, plain).Scan(b.Context(), &run); err != nil {
+		opt := plain
+		opt.NoArchives = os.Getenv("REKEY_BENCH_ARCHIVES") == ""
+		if err := worktree.New(root, opt).Scan(b.Context(), &run); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(run.Counts.BytesScanned.Load())

@@ -53,7 +53,11 @@ func (r *reader) task(ctx context.Context, t task) {
 		r.run.Hole(hole)
 	}()
 	f, err := r.openDir(ctx, t.dir.rel)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, errors.Is(err, fs.ErrNotExist) && t.dir.rel != "" && !t.named:
+		return // gone since its parent was listed
+	default:
 		r.unreadable("directory", orDot(t.dir.rel), err)
 		return
 	}

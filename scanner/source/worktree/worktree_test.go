@@ -160,6 +160,18 @@ func TestRepositoryIgnoresAsGitDoes(t *testing.T) {
 	scan(t, root, worktree.Options{Paths: []string{"d/x.tmp", "build"}}).want(t, "d/x.tmp", "build/x", "build/tracked")
 }
 
+func TestDamagedIndexIsAHole(t *testing.T) {
+	root := t.TempDir()
+	git(t, root, "init", "-q")
+	write(t, root, ".gitignore", "*.log", "a.log", key, "b", key)
+	git(t, root, "add", "-f", "a.log")
+	scan(t, root, worktree.Options{}).want(t, "a.log", "b")
+	write(t, root, ".git/index", "DIRC and nothing that makes sense behind it")
+	r := scan(t, root, worktree.Options{})
+	r.want(t, "b")
+	r.hole(t, source.Unreadable, filepath.Join(root, ".git", "index"), "corrupt")
+}
+
 func TestNestedRepositories(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()
 	for _, dir := range []string{root, filepath.Join(root, "sub"), other} {
