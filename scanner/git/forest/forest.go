@@ -53,7 +53,8 @@ type Visitor[S any] interface {
 	// Visit is called once for every wanted object, bases before what is based on them.
 	Visit(o *Object[S]) S
 	// Leave is called once for each result of Visit when nothing will be based on it
-	// any more, perhaps on another worker's visitor.
+	// any more, perhaps on another worker's visitor. When the context ends first it may
+	// not be called.
 	Leave(kept S)
 }
 
@@ -114,6 +115,11 @@ var ErrTooMany = errors.New("more than 2^31-2 objects in packs")
 // Walk visits the objects of packs, each id once. newVisitor is called for each
 // worker before any work starts. The order is any, but bases come before what is
 // based on them.
+//
+// Besides the buffers that Options.Memory bounds, Walk takes about 45 bytes for each
+// object of the packs, 35 more while it begins, and up to 24 MiB a worker for the
+// copies of one object. A small pack can hold deltas that make any amount of content:
+// the context is what bounds the time.
 //
 // Damage is in Result.Holes. The error is the context's, or ErrTooMany.
 func Walk[S any](ctx context.Context, packs []Pack, opts Options, newVisitor func(worker int) Visitor[S]) (Result, error) {

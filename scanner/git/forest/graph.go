@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"sync"
 
@@ -30,11 +31,9 @@ const (
 	unread   = 1 << 2 // neither, and the bases under it are not too large
 )
 
-// graph is the forest: a node for each entry of each pack, in order of packs and of
-// offsets, all in flat arrays: 35 bytes a node.
-type graph struct {
-	packs   []Pack
-	first   []int32  // first node of each pack; one more for the end
+// nodes are flat arrays, 35 bytes a node: one for each entry of each pack, in order
+// of packs and of offsets.
+type nodes struct {
 	off     []int64  // where the entry begins
 	pos     []int32  // its position in the index
 	base    []int32  // or -1
@@ -44,8 +43,24 @@ type graph struct {
 	header  []uint8  // bytes before the compressed ones; 0: not read
 	state   []uint8
 	done    []uint8
-	end     []int64 // of each pack: where its trailer begins
-	types   [8]bool // wanted
+}
+
+func newNodes(n int) nodes {
+	return nodes{
+		off: make([]int64, 0, n), pos: make([]int32, 0, n),
+		base:  slices.Repeat([]int32{-1}, n),
+		child: slices.Repeat([]int32{-1}, n), sibling: slices.Repeat([]int32{-1}, n),
+		size: make([]uint32, n), header: make([]uint8, n), state: make([]uint8, n), done: make([]uint8, n),
+	}
+}
+
+// graph is the forest.
+type graph struct {
+	nodes
+	packs []Pack
+	first []int32 // first node of each pack; one more for the end
+	end   []int64 // of each pack: where its trailer begins
+	types [8]bool // wanted
 
 	mu   sync.Mutex
 	lost map[int32]error // why nodes were not read, where it is not for their base
@@ -68,13 +83,7 @@ func plant(ctx context.Context, packs []Pack, opts Options) (*graph, error) {
 	if len(opts.Types) == 0 {
 		g.types = [8]bool{1: true, 2: true, 3: true, 4: true}
 	}
-	g.off, g.pos = make([]int64, 0, total), make([]int32, 0, total)
-	g.base, g.child, g.sibling = make([]int32, total), make([]int32, total), make([]int32, total)
-	g.size, g.header = make([]uint32, total), make([]uint8, total)
-	g.state, g.done = make([]uint8, total), make([]uint8, total)
-	for i := range g.base {
-		g.base[i], g.child[i], g.sibling[i] = -1, -1, -1
-	}
+	g.nodes = newNodes(total)
 	if len(packs) == 1 {
 		g.pos, g.off = byOffset(packs[0].Index)
 	} else {
@@ -90,15 +99,14 @@ func plant(ctx context.Context, packs []Pack, opts Options) (*graph, error) {
 		g.readHeaders(k, opts)
 	}
 	same := g.same()
-	for i := total - 1; i >= 0; i-- { // children in order of offset
-		if b := g.base[i]; b >= 0 {
-			if same != nil && same[b] >= 0 {
-				b = same[b] // the copy that is visited; of a pack that is not behind b's
-				g.base[i] = b
+	if same != nil {
+		for i, b := range g.base {
+			if b >= 0 && same[b] >= 0 {
+				g.base[i] = same[b] // the copy that is visited; of a pack that is not behind b's
 			}
-			g.sibling[i], g.child[b] = g.child[b], int32(i)
 		}
 	}
+	g.link()
 	g.settle()
 	g.want(opts, same)
 	return g, nil
@@ -193,6 +201,65 @@ func (g *graph) want(opts Options, same []int32) {
 			g.state[n] |= needed
 		}
 	}
+}
+
+// link makes the lists of children: in order of offset, but the one on which most is
+// based comes last. A frame of the walk's stack is dropped before its last child, so
+// that at most log2(nodes) bases wait at any time, however the deltas are arranged.
+func (g *graph) link() {
+	weight := g.weights()
+	heavy := slices.Repeat([]int32{-1}, len(g.base))
+	for i, b := range g.base {
+		if b >= 0 && (heavy[b] < 0 || weight[i] >= weight[heavy[b]]) {
+			heavy[b] = int32(i)
+		}
+	}
+	copy(g.child, heavy)
+	for i := int32(len(g.base)) - 1; i >= 0; i-- {
+		if b := g.base[i]; b >= 0 && heavy[b] != i {
+			g.sibling[i], g.child[b] = g.child[b], i
+		}
+	}
+}
+
+// weights returns how many nodes each node's subtree has. In circles they mean nothing.
+func (g *graph) weights() []int32 {
+	weight := slices.Repeat([]int32{1}, len(g.base))
+	forward := false
+	for i, b := range g.base {
+		forward = forward || b >= int32(i)
+	}
+	if !forward { // as in nearly all packs: bases come first
+		for i := len(g.base) - 1; i >= 0; i-- {
+			if b := g.base[i]; b >= 0 {
+				weight[b] += weight[i]
+			}
+		}
+		return weight
+	}
+	open := make([]int32, len(g.base)) // children that are not counted yet
+	for _, b := range g.base {
+		if b >= 0 {
+			open[b]++
+		}
+	}
+	var ready []int32
+	for i, n := range open {
+		if n == 0 {
+			ready = append(ready, int32(i))
+		}
+	}
+	for len(ready) > 0 {
+		i := ready[len(ready)-1]
+		ready = ready[:len(ready)-1]
+		if b := g.base[i]; b >= 0 {
+			weight[b] += weight[i]
+			if open[b]--; open[b] == 0 {
+				ready = append(ready, b)
+			}
+		}
+	}
+	return weight
 }
 
 // unsettled is the type of nodes whose family is being looked for, 0 that of

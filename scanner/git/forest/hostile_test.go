@@ -210,15 +210,42 @@ func TestWalkHandlesChainsAsDeepAsTheyCome(t *testing.T) {
 	content := "0"
 	for i := range 20000 {
 		next := fmt.Sprintf("%d %d", i, i)
-		delta := append([]byte{byte(len(content)), byte(len(next)), byte(len(next))}, next...)
 		o := blobID(next)
-		w.refDelta(o, last, delta)
+		w.refDelta(o, last, insert0(content, next))
 		content, last = next, o
 	}
 	c, res := walk(t, []forest.Pack{w.pack(t, "x")}, forest.Options{Verify: true, Memory: 1})
 	if len(c.got) != 20001 || len(res.Holes) > 0 {
 		t.Errorf("%d visited, %d holes", len(c.got), len(res.Holes))
 	}
+}
+
+// A chain on each of whose objects two others are based, the chain's next one first:
+// walked in that order, all of the chain would have to wait in memory.
+func TestWalkKeepsFewBasesHoweverDeltasAreArranged(t *testing.T) {
+	w := newPack()
+	const size = 100
+	content := strings.Repeat("a", size)
+	last := w.blob(content)
+	for i := range 2000 {
+		next := fmt.Sprintf("%0*d", size, i)
+		w.refDelta(blobID(next), last, insert0(content, next))
+		leaf := fmt.Sprintf("%0*d", size, 1000000+i)
+		w.refDelta(blobID(leaf), last, insert0(content, leaf))
+		content, last = next, blobID(next)
+	}
+	c, res := walk(t, []forest.Pack{w.pack(t, "x")}, forest.Options{Workers: 1, Verify: true})
+	if len(c.got) != 4001 || len(res.Holes) > 0 {
+		t.Errorf("%d visited, %d holes", len(c.got), len(res.Holes))
+	}
+	if res.PeakBytes > 8*4096 {
+		t.Errorf("%d bytes of buffers for objects of %d", res.PeakBytes, size)
+	}
+}
+
+// insert0 is a delta that copies nothing.
+func insert0(base, result string) []byte {
+	return append([]byte{byte(len(base)), byte(len(result)), byte(len(result))}, result...)
 }
 
 func FuzzWalk(f *testing.F) {

@@ -314,6 +314,51 @@ func readObject(t testing.TB, dir string, o git.Oid) (git.Type, []byte) {
 	return typ, runGit(t, dir, nil, "cat-file", typ.String(), o.String())
 }
 
+// The plain reader fills the holes that the walk leaves, as it knows loose objects
+// and further copies.
+func TestOpenAndFallbackReadAWholeRepository(t *testing.T) {
+	needGit(t)
+	dir, format := repositories(t)["many_packs_with_copies"](t)
+	want := catFile(t, dir)
+	names, _ := filepath.Glob(filepath.Join(dir, "objects/pack/*.pack"))
+	os.Chmod(names[0], 0o600)
+	f, err := os.OpenFile(names[0], os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, 50), fi.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	repo, err := git.Open(dir, git.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repo.Close()
+	packs := forest.Open(repo)
+	defer packs.Close()
+	if len(packs.List) != len(names) || len(packs.Left) > 0 || repo.Format() != format {
+		t.Fatalf("%d packs of %d, %d left", len(packs.List), len(names), len(packs.Left))
+	}
+	asked := 0
+	c, res := walk(t, packs.List, forest.Options{Workers: 2, Fallback: func(o git.Oid) (git.Type, []byte, error) {
+		asked++
+		return repo.Read(o)
+	}})
+	for o, d := range c.got {
+		if want[o] != d {
+			t.Errorf("%s is %s, want %s", o, d, want[o])
+		}
+	}
+	if asked == 0 || len(c.got)+len(res.Holes) != len(want) || len(res.Holes) == asked {
+		t.Errorf("%d asked for, %d holes, %d of %d visited", asked, len(res.Holes), len(c.got), len(want))
+	}
+}
+
 func TestWalkSurvivesAFileThatIsCut(t *testing.T) {
 	needGit(t)
 	dir, format := repositories(t)["as_imported"](t)
