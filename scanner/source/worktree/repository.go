@@ -82,9 +82,9 @@ func (w *walk) readIndex(r *repo) {
 }
 
 // enterRoot finds the repository that the root is in, and the rules that hold there.
-func (w *walk) enterRoot(top *dir) error {
+func (w *walk) enterRoot(top *dir) {
 	if w.opt.NoRepository {
-		return nil
+		return
 	}
 	place := w.opt.Repository
 	if place == nil {
@@ -92,20 +92,20 @@ func (w *walk) enterRoot(top *dir) error {
 		place, err = git.Open(w.root, git.Options{})
 		switch {
 		case errors.Is(err, git.ErrNotRepository):
-			return nil
+			return
 		case err != nil:
 			w.refused = true
 			w.nested(Nested{Err: err})
-			return nil
+			return
 		}
-		defer place.Close()
+		defer closeRepository(place)
 	}
 	if place.WorkTree == "" {
-		return nil
+		return
 	}
 	above, err := filepath.Rel(place.WorkTree, w.root)
 	if err != nil || !filepath.IsLocal(above) {
-		return nil // the repository's work tree is elsewhere: a plain directory
+		return // the repository's work tree is elsewhere: a plain directory
 	}
 	r := &repo{place: place}
 	if above != "." {
@@ -123,8 +123,11 @@ func (w *walk) enterRoot(top *dir) error {
 			}
 		}
 	}
-	return nil
+	return
 }
+
+// closeRepository lets go of a repository of which only the place is needed.
+func closeRepository(r *git.Repository) { _ = r.Close() }
 
 // shared are the rules that hold in the whole repository: the user's, then those of
 // info/exclude.
@@ -141,7 +144,7 @@ func (w *walk) shared(r *repo) *ignore.Rules {
 func (w *walk) enter(d *dir) (ok bool) {
 	place, err := git.Open(filepath.Join(w.root, filepath.FromSlash(d.rel)), git.Options{})
 	if err == nil {
-		defer place.Close()
+		defer closeRepository(place)
 		if place.WorkTree != filepath.Join(w.root, filepath.FromSlash(d.rel)) {
 			err = git.ErrNotRepository // found further up: this .git is not one
 		}

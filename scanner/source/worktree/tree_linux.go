@@ -32,21 +32,21 @@ func openTree(root string, crossDevices bool) (*tree, error) {
 		t.resolve |= unix.RESOLVE_NO_XDEV
 	}
 	if t.dir, err = r.Open("."); err != nil {
-		r.Close()
+		_ = r.Close()
 		return nil, err
 	}
 	fd, err := unix.Openat2(int(t.dir.Fd()), ".", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: t.resolve})
 	if err != nil {
 		t.plain = true
 	} else {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 	}
 	return t, nil
 }
 
 func (t *tree) close() {
 	t.dir.Close()
-	t.root.Close()
+	_ = t.root.Close()
 }
 
 // pathMax is what one call to the kernel may name; longer paths are opened piecewise.
@@ -129,7 +129,7 @@ func (t *tree) open(dir *os.File, _, name string) (file, error) {
 		err = errNotRegular
 	}
 	if err != nil {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return file{}, err
 	}
 	return file{fd: fd, size: st.Size, blocks: st.Blocks * 512}, nil
@@ -152,4 +152,4 @@ func (f file) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-func (f file) close() { unix.Close(f.fd) }
+func (f file) close() { _ = unix.Close(f.fd) }

@@ -23,7 +23,7 @@ func openTree(root string, _ bool) (*tree, error) {
 	return &tree{r}, nil
 }
 
-func (t *tree) close() { t.root.Close() }
+func (t *tree) close() { _ = t.root.Close() }
 
 // openDir opens a directory below the root.
 func (t *tree) openDir(rel string) (*os.File, error) {

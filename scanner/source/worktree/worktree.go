@@ -116,9 +116,7 @@ type walk struct {
 // begin queues what the walk starts with.
 func (w *walk) begin() error {
 	top := dir{}
-	if err := w.enterRoot(&top); err != nil {
-		return err
-	}
+	w.enterRoot(&top)
 	if len(w.opt.Paths) == 0 {
 		w.queue.push(task{dir: top})
 		return nil
