@@ -44,6 +44,7 @@ func (r *reader) file(ctx context.Context, f *os.File, d dir, name string) {
 	}
 	defer in.close()
 	r.run.Counts.Files.Add(1)
+	r.Stats.Files.Add(1)
 	switch {
 	case r.run.MaxFile > 0 && in.size > r.run.MaxFile:
 		r.tooLarge(path, in.size)

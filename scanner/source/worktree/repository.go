@@ -123,7 +123,6 @@ func (w *walk) enterRoot(top *dir) {
 			}
 		}
 	}
-	return
 }
 
 // closeRepository lets go of a repository of which only the place is needed.

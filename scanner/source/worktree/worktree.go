@@ -58,8 +58,9 @@ type Nested struct {
 	Err error
 }
 
-// Stats counts what was passed over and is no hole.
+// Stats counts what was read, and what was passed over and is no hole.
 type Stats struct {
+	Files   atomic.Int64 // read
 	Ignored atomic.Int64 // files and directories that ignore rules leave out
 	Links   atomic.Int64 // symbolic links that stay inside of the root
 }
@@ -99,6 +100,11 @@ func (s *Source) Scan(ctx context.Context, run *source.Run) error {
 		group.Go(func() { w.work(ctx) })
 	}
 	group.Wait()
+	if n := s.Stats.Ignored.Load(); n > 0 && s.Stats.Files.Load() == 0 && ctx.Err() == nil {
+		// A repository further up may ignore all that the user asked for.
+		run.Hole(source.Hole{Class: source.Policy, What: "directory", Name: s.root, Count: n,
+			Reason: "nothing was read: git ignores all of it; --ignored scans it"})
+	}
 	return ctx.Err()
 }
 

@@ -160,6 +160,16 @@ func TestRepositoryIgnoresAsGitDoes(t *testing.T) {
 	scan(t, root, worktree.Options{Paths: []string{"d/x.tmp", "build"}}).want(t, "d/x.tmp", "build/x", "build/tracked")
 }
 
+func TestAllIgnoredIsSaid(t *testing.T) {
+	home := t.TempDir()
+	git(t, home, "init", "-q")
+	write(t, home, ".gitignore", "*\n", "project/a", key)
+	root := filepath.Join(home, "project")
+	r := scan(t, root, worktree.Options{})
+	r.want(t)
+	r.hole(t, source.Policy, root, "ignores all")
+}
+
 func TestDamagedIndexIsAHole(t *testing.T) {
 	root := t.TempDir()
 	git(t, root, "init", "-q")
