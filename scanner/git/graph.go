@@ -18,6 +18,7 @@ type Graph struct {
 	nodeOf  map[int32]int32 // commit's object number to its node
 	tags    map[int32]int32 // annotated tag's object number to its target's
 	order   []int32         // nodes, parents first; made at first use
+	linked  []int32         // parents as nodes, -1 where absent; made at first use
 }
 
 // node is one commit.
@@ -66,7 +67,7 @@ func (g *Graph) Add(o Oid, t Type, data []byte) {
 		}
 		g.nodeOf[n] = int32(len(g.nodes))
 		g.nodes = append(g.nodes, nd)
-		g.order = nil
+		g.order, g.linked = nil, nil
 	case Tag:
 		tag, _ := ParseTag(data, g.cat.format)
 		if to, ok := g.cat.find(tag.Object); ok {
@@ -84,10 +85,24 @@ func (g *Graph) parentsOf(i int32, fn func(int32)) {
 	if int(i)+1 < len(g.nodes) {
 		end = g.nodes[i+1].first
 	}
-	for _, p := range g.parents[g.nodes[i].first:end] {
-		if pn, ok := g.nodeOf[p]; ok {
-			fn(pn)
+	if g.linked == nil {
+		g.link()
+	}
+	for _, p := range g.linked[g.nodes[i].first:end] {
+		if p >= 0 {
+			fn(p)
 		}
+	}
+}
+
+func (g *Graph) link() {
+	g.linked = make([]int32, len(g.parents))
+	for i, p := range g.parents {
+		n, ok := g.nodeOf[p]
+		if !ok {
+			n = -1
+		}
+		g.linked[i] = n
 	}
 }
 

@@ -15,9 +15,10 @@ type Request struct {
 	// Graph saves a pass over the commits where the caller has one; it must have been
 	// filled from this repository.
 	Graph *Graph
-	// Trees calls fn once for every tree of the repository; nil reads them with
-	// Select. It is not called where no tree can matter.
-	Trees func(ctx context.Context, fn func(Oid, []byte) error) error
+	// Trees gives every tree of the repository to a worker (AddTree). newWorker must be
+	// called before any worker works. nil reads them with Select. Trees is not called
+	// where no tree can matter.
+	Trees func(ctx context.Context, newWorker func() *TreeWorker) error
 	// Every, if set, is called for each commit and path that holds a thing: commits in
 	// topological order, the unreachable ones last. i counts Objects, then Names.
 	Every func(i int, commit Oid, path string) error
@@ -161,15 +162,20 @@ func (s *search) readTrees(blobs []int32) error {
 	s.trees = newTreeMap(s.cat, blobs, s.req.Names)
 	source := s.req.Trees
 	if source == nil {
-		source = func(ctx context.Context, fn func(Oid, []byte) error) error {
-			_, err := s.repo.Select(ctx, Only(Tree), func(o Object) error { return fn(o.Oid, o.Data) })
-			return err
-		}
+		source = s.plainTrees
 	}
-	return source(s.ctx, func(o Oid, data []byte) error {
-		s.trees.add(o, data)
+	err := source(s.ctx, s.trees.worker)
+	s.trees.merge()
+	return err
+}
+
+func (s *search) plainTrees(ctx context.Context, newWorker func() *TreeWorker) error {
+	w := newWorker()
+	_, err := s.repo.Select(ctx, Only(Tree), func(o Object) error {
+		w.Release(AddTree[TreeCopy](w, o.Oid, o.Data, nil, nil))
 		return nil
 	})
+	return err
 }
 
 // sortCommits orders the commits and marks those that refs reach.

@@ -5,27 +5,81 @@ package git
 // names are numbers after those.
 type treeMap struct {
 	cat    *catalog
-	wanted []bool           // by object
-	filter []uint64         // bits over the leading 18 bits of wanted ids
-	names  map[string]int32 // wanted ones, to their numbers
+	wanted []bool   // by object
+	filter []uint64 // bits over the leading bits of wanted ids
+	names  map[string]int32
 
-	words  []string // names of files and directories
-	wordOf map[string]int32
-	links  []treeLink
-	heads  []int32 // by object: its first link, or -1
-	long   map[treeLink]int32
-
+	workers []*TreeWorker
+	treeLinks
 	edges []int32 // links, tree after tree
 	start []int64 // by object: where a tree's edges begin, or -1
 	count []int32
 	leads []leading
 }
 
-// treeLink is an object under a name. Most objects have one name all their life.
+// treeLinks numbers what trees hold: objects under names. Most objects have one name
+// all their life.
+type treeLinks struct {
+	words  []string // names of files and directories
+	wordOf map[string]int32
+	links  []treeLink
+	heads  []int32            // by object: its first link, or -1
+	long   map[treeLink]int32 // of objects of more names than shortChain
+}
+
 type treeLink struct {
 	word   int32
 	object int32
 	next   int32
+}
+
+func newTreeLinks(objects int) treeLinks {
+	t := treeLinks{wordOf: map[string]int32{}, long: map[treeLink]int32{}, heads: make([]int32, objects)}
+	for i := range t.heads {
+		t.heads[i] = -1
+	}
+	return t
+}
+
+// shortChain is how many names of an object are looked through before a map is used.
+const shortChain = 8
+
+// link numbers an object under a name.
+func (t *treeLinks) link(object int32, name []byte) int32 {
+	last, n := int32(-1), 0
+	for l := t.heads[object]; l >= 0; l = t.links[l].next {
+		if t.words[t.links[l].word] == string(name) {
+			return l
+		}
+		last = l
+		n++
+	}
+	key := treeLink{t.word(name), object, -1}
+	if l, ok := t.long[key]; n == shortChain && ok {
+		return l
+	}
+	l := int32(len(t.links))
+	t.links = append(t.links, key)
+	switch {
+	case n == shortChain:
+		t.long[key] = l
+	case last < 0:
+		t.heads[object] = l
+	default:
+		t.links[last].next = l
+	}
+	return l
+}
+
+// word numbers a name.
+func (t *treeLinks) word(name []byte) int32 {
+	w, ok := t.wordOf[string(name)]
+	if !ok {
+		w = int32(len(t.words))
+		t.words = append(t.words, string(name))
+		t.wordOf[t.words[w]] = w
+	}
+	return w
 }
 
 type leading uint8
@@ -37,16 +91,13 @@ const (
 	leadsToWanted
 )
 
-const treeFilterBits = 18
+const treeFilterBits = 22
 
 func newTreeMap(c *catalog, objects []int32, names []string) *treeMap {
 	total := c.len() + len(names)
 	m := &treeMap{cat: c, wanted: make([]bool, total), filter: make([]uint64, 1<<treeFilterBits/64),
-		names: make(map[string]int32, len(names)), heads: make([]int32, total), long: map[treeLink]int32{}, wordOf: map[string]int32{},
+		names: make(map[string]int32, len(names)), treeLinks: newTreeLinks(total),
 		start: make([]int64, c.len()), count: make([]int32, c.len()), leads: make([]leading, c.len())}
-	for i := range m.heads {
-		m.heads[i] = -1
-	}
 	for i := range m.start {
 		m.start[i] = -1
 	}
@@ -63,80 +114,37 @@ func newTreeMap(c *catalog, objects []int32, names []string) *treeMap {
 	return m
 }
 
-// add takes in one tree.
-func (m *treeMap) add(o Oid, data []byte) {
-	t, ok := m.cat.find(o)
-	if !ok || m.start[t] >= 0 {
-		return
-	}
-	m.start[t] = int64(len(m.edges))
-	for it := NewTreeIter(data, m.cat.format); ; {
-		e, ok, _ := it.Next() // damage is a hole of the pass
-		if !ok {
-			break
-		}
-		if len(m.names) > 0 {
-			if n, ok := m.names[string(e.Name)]; ok {
-				m.edge(n, e.Name)
-			}
-		}
-		if !e.IsTree() {
-			if e.IsGitlink() {
-				continue
-			}
-			p := be64(e.ID()) >> (64 - treeFilterBits)
-			if m.filter[p/64]&(1<<(p%64)) == 0 {
-				continue
-			}
-		}
-		if n, ok := m.cat.findID(e.ID()); ok && (e.IsTree() || m.wanted[n]) {
-			m.edge(n, e.Name)
-		}
-	}
-	m.count[t] = int32(int64(len(m.edges)) - m.start[t])
-}
-
-// shortChain is how many names of an object are looked through before a map is used.
-const shortChain = 8
-
-// edge adds an edge from the tree that is being added.
-func (m *treeMap) edge(object int32, name []byte) {
-	last, n := int32(-1), 0
-	for l := m.heads[object]; l >= 0; l = m.links[l].next {
-		if m.words[m.links[l].word] == string(name) {
-			m.edges = append(m.edges, l)
-			return
-		}
-		last = l
-		n++
-	}
-	key := treeLink{m.word(name), object, -1}
-	if l, ok := m.long[key]; n == shortChain && ok {
-		m.edges = append(m.edges, l)
-		return
-	}
-	l := int32(len(m.links))
-	m.links = append(m.links, key)
-	switch {
-	case n == shortChain:
-		m.long[key] = l
-	case last < 0:
-		m.heads[object] = l
-	default:
-		m.links[last].next = l
-	}
-	m.edges = append(m.edges, l)
-}
-
-// word numbers a name.
-func (m *treeMap) word(name []byte) int32 {
-	w, ok := m.wordOf[string(name)]
-	if !ok {
-		w = int32(len(m.words))
-		m.words = append(m.words, string(name))
-		m.wordOf[m.words[w]] = w
-	}
+// worker returns a new worker. It is called before any of them works.
+func (m *treeMap) worker() *TreeWorker {
+	w := &TreeWorker{m: m, treeLinks: newTreeLinks(len(m.wanted))}
+	m.workers = append(m.workers, w)
 	return w
+}
+
+// merge takes in what the workers found. The first one's links are kept as they are.
+func (m *treeMap) merge() {
+	for i, w := range m.workers {
+		to := make([]int32, len(w.links))
+		if i == 0 {
+			m.treeLinks = w.treeLinks
+		}
+		for l, link := range w.links {
+			to[l] = int32(l)
+			if i > 0 {
+				to[l] = m.link(link.object, []byte(w.words[link.word]))
+			}
+		}
+		base := int64(len(m.edges))
+		for _, e := range w.edges {
+			m.edges = append(m.edges, to[e])
+		}
+		for _, t := range w.trees {
+			if m.start[t.tree] < 0 {
+				m.start[t.tree], m.count[t.tree] = base+t.start, t.count
+			}
+		}
+		*w = TreeWorker{}
+	}
 }
 
 func (m *treeMap) edgesOf(t int32) []int32 {

@@ -24,6 +24,9 @@ func (s *scan) report(ctx context.Context, lookup bool) (failed error) {
 		if s.opt.AllOccurrences {
 			req.Every = r.every
 		}
+		if !s.opt.Plain {
+			req.Trees = s.trees
+		}
 		var err error
 		if traces, err = s.repo.Provenance(ctx, req); err == nil && s.opt.AllOccurrences {
 			err = r.traceCommits(ctx)
