@@ -2,6 +2,7 @@ package git
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -81,51 +82,58 @@ func (t tips) reaching(g *Graph, need map[int32][]string) {
 		return
 	}
 	order := g.topological()
+	var wanted []int32 // slices: this is walked once for each block
+	for n := range need {
+		wanted = append(wanted, n)
+	}
+	found := make([][]string, len(wanted))
+	done := make([]bool, len(wanted)) // by a stronger tier
+	mask := make([]uint64, len(g.nodes))
 	for level := strongTip; level <= reflogTip; level++ {
-		var nodes []int32
-		var names [][]string
-		at := map[int32]int{}
-		for _, tp := range t.list {
-			n, ok := g.nodeOf[tp.object]
-			if !ok || tp.tier != level {
-				continue
-			}
-			i, ok := at[n]
-			if !ok {
-				i = len(nodes)
-				at[n] = i
-				nodes, names = append(nodes, n), append(names, nil)
-			}
-			names[i] = addRef(names[i], tp.name)
-		}
-		found := map[int32][]string{}
-		mask := make([]uint64, len(g.nodes))
-		for block := 0; block*64 < len(nodes) && block < maxTipBlocks; block++ {
+		nodes, names := t.byNode(g, level)
+		for from := 0; from < len(nodes) && from < 64*maxTipBlocks; from += 64 {
+			block := nodes[from:min(from+64, len(nodes))]
 			clear(mask)
-			end := min(block*64+64, len(nodes))
-			for i := block * 64; i < end; i++ {
-				mask[nodes[i]] |= 1 << (i % 64)
+			for i, n := range block {
+				mask[n] |= 1 << i
 			}
 			for i := len(order) - 1; i >= 0; i-- {
 				if m := mask[order[i]]; m != 0 {
 					g.parentsOf(order[i], func(p int32) { mask[p] |= m })
 				}
 			}
-			for n, have := range need {
-				if have != nil {
-					continue
-				}
-				for i := block * 64; i < end && mask[n] != 0; i++ {
-					if mask[n]&(1<<(i%64)) != 0 {
-						for _, name := range names[i] {
-							found[n] = addRef(found[n], name)
-						}
+			for w, n := range wanted {
+				for m := mask[n]; m != 0 && !done[w] && len(found[w]) < maxPlaceRefs; m &= m - 1 {
+					for _, name := range names[from+bits.TrailingZeros64(m)] {
+						found[w] = addRef(found[w], name)
 					}
 				}
 			}
 		}
-		for n, names := range found {
-			need[n] = names
+		for w := range wanted {
+			done[w] = found[w] != nil
 		}
 	}
+	for w, n := range wanted {
+		need[n] = found[w]
+	}
+}
+
+// byNode lists the different commits that tips of a tier name, with the tips' names.
+func (t tips) byNode(g *Graph, level tier) (nodes []int32, names [][]string) {
+	at := map[int32]int{}
+	for _, tp := range t.list {
+		n, ok := g.nodeOf[tp.object]
+		if !ok || tp.tier != level {
+			continue
+		}
+		i, ok := at[n]
+		if !ok {
+			i = len(nodes)
+			at[n] = i
+			nodes, names = append(nodes, n), append(names, nil)
+		}
+		names[i] = addRef(names[i], tp.name)
+	}
+	return nodes, names
 }
