@@ -21,7 +21,8 @@ func (s *state) block(t *tables) error {
 // have holds garbage above its lowest 6 bits here: a whole entry is subtracted
 // where its lowest bits are meant. Each round begins with at least 56 bits and the
 // entry e of the next ones, looked up before the last match was copied so that
-// both go on at once.
+// both go on at once. It is one long function because calls, and values that leave
+// their registers, cost more here than everything else.
 func (s *state) fast(t *tables) (done bool, err error) {
 	src, dst := s.src, s.dst
 	if len(src) < InputSlack || len(dst) < Slack {
@@ -32,9 +33,7 @@ func (s *state) fast(t *tables) (done bool, err error) {
 	if i > inEnd || o > outEnd {
 		return false, nil
 	}
-	bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
-	i += uint(^have >> 3 & 7)
-	have |= 56
+	bits, i, have = more(src, bits, i, have)
 	e := t.lit[bits&litMask]
 	for {
 		// Three codes of the primary table and a length with its subtable take
@@ -59,9 +58,7 @@ func (s *state) fast(t *tables) (done bool, err error) {
 					if i > inEnd || o > outEnd {
 						break
 					}
-					bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
-					i += uint(^have >> 3 & 7)
-					have |= 56
+					bits, i, have = more(src, bits, i, have)
 					e = t.lit[bits&litMask]
 					continue
 				}
@@ -80,9 +77,7 @@ func (s *state) fast(t *tables) (done bool, err error) {
 					if i > inEnd || o > outEnd {
 						break
 					}
-					bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
-					i += uint(^have >> 3 & 7)
-					have |= 56
+					bits, i, have = more(src, bits, i, have)
 					e = t.lit[bits&litMask]
 					continue
 				}
@@ -101,9 +96,7 @@ func (s *state) fast(t *tables) (done bool, err error) {
 		bits >>= e & 63
 		have -= uint64(e)
 
-		bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
-		i += uint(^have >> 3 & 7)
-		have |= 56
+		bits, i, have = more(src, bits, i, have)
 		e = t.dist[bits&distMask]
 		if e&flagExceptional != 0 {
 			if e&flagSubtable != 0 {
@@ -127,9 +120,7 @@ func (s *state) fast(t *tables) (done bool, err error) {
 			copyMatch(dst, at, far, n)
 			break
 		}
-		bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
-		i += uint(^have >> 3 & 7)
-		have |= 56
+		bits, i, have = more(src, bits, i, have)
 		e = t.lit[bits&litMask]
 		if far >= 16 && n <= 32 { // nearly all: without a call
 			to, from := dst[at:at+32], dst[at-far:at-far+32]
@@ -141,6 +132,13 @@ func (s *state) fast(t *tables) (done bool, err error) {
 	}
 	s.i, s.o, s.bits, s.have = i, o, bits, uint(have&63)
 	return false, nil
+}
+
+// more takes as many whole bytes from src[i:i+8] as fit above the bits that there
+// are, which makes at least 56.
+func more(src []byte, bits uint64, i uint, have uint64) (uint64, uint, uint64) {
+	bits |= binary.LittleEndian.Uint64(src[i:i+8]) << (have & 63)
+	return bits, i + uint(^have>>3&7), have | 56
 }
 
 // copyMatch writes n bytes at o that repeat what stands far bytes before, and up
