@@ -77,8 +77,9 @@ type Options struct {
 	// based on it: 32 MiB if 0.
 	Large int64
 	// Verify hashes every object and loses those whose id is wrong. Without it only
-	// the checksum of each compressed stream is checked, which does not protect from
-	// an attacker: check the id of what is to be reported (git.HashObject).
+	// the checksum of each entry is checked, which does not protect from an attacker:
+	// check the id of what is to be reported (git.HashObject), and know that an object
+	// can be hidden behind a false copy in an earlier pack.
 	Verify bool
 	// Fallback, if set, reads objects that could not be read here: those of damaged
 	// entries, of which another copy may exist, and deltas on bases outside of the

@@ -116,19 +116,17 @@ func plant(ctx context.Context, packs []Pack, opts Options) (*graph, error) {
 func (g *graph) readHeaders(pack int, opts Options) {
 	lo, hi := g.first[pack], g.first[pack+1]
 	at := newPlaces(g.off[lo:hi])
-	n := (hi - lo + int32(opts.Workers) - 1) / int32(opts.Workers)
+	n := int64(hi-lo)/int64(opts.Workers) + 1
 	var wg sync.WaitGroup
-	for from := lo; from < hi; from += max(n, 1) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+	for from := int64(lo); from < int64(hi); from += n {
+		wg.Go(func() {
 			debug.SetPanicOnFault(true)
-			for i := from; i < min(from+n, hi); i++ {
-				if err := g.readHeader(pack, i, at, opts.Large); err != nil {
-					g.lose(i, err)
+			for i := from; i < min(from+n, int64(hi)); i++ {
+				if err := g.readHeader(pack, int32(i), at, opts.Large); err != nil {
+					g.lose(int32(i), err)
 				}
 			}
-		}()
+		})
 	}
 	wg.Wait()
 }
