@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -150,8 +151,43 @@ func shape(r *Rule, p *Pattern) Shape {
 			s.Literals = append(s.Literals, Literal{text, fold})
 		}
 	}
+	s.Literals = shortest(s.Literals)
 	return s
 }
+
+// shortest returns as few and as short literals as find the same: words whose case
+// does not matter end where the word does, and a literal that begins with another one
+// is not needed beside it. What follows is the pattern's business.
+func shortest(ls []Literal) []Literal {
+	out := make([]Literal, 0, len(ls))
+	for _, l := range ls {
+		if l.Fold {
+			n := strings.IndexFunc(l.Text, func(r rune) bool {
+				return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.')
+			})
+			if n > minWord {
+				l.Text = l.Text[:n]
+			}
+		}
+		out = append(out, l)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Fold != out[j].Fold {
+			return out[i].Fold
+		}
+		return out[i].Text < out[j].Text
+	})
+	kept := out[:0]
+	for _, l := range out {
+		if n := len(kept); n == 0 || kept[n-1].Fold != l.Fold || !strings.HasPrefix(l.Text, kept[n-1].Text) {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+// minWord is the length above which a word without what follows it is rare enough.
+const minWord = 4
 
 func (c *checker) prefixFits(prefix string, p *Pattern) bool {
 	if len(p.Literals) == 0 {

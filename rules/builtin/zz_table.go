@@ -80,6 +80,29 @@ var services = [...]rules.Service{
 					Max: 304,
 				},
 			},
+			rules.Rule{
+				ID:       "adyen-hmac-key",
+				Title:    "Adyen webhook HMAC key",
+				Severity: 1,
+				Kind:     "hmac-key",
+				Pattern:  "(?i:adyen)(?:(?:[\\w.-]{0,30}(?:[ \\t\"'`:=>({\\[\\])\\\\$&-]{1,8}[\\w.-]{0,20})?|[\\w.]{0,24}[\"'\\]]?[ \\t:=>]{0,4}[{(]{1,2}[^{}\\r\\n]{0,160}?|[A-Za-z.]{0,16}(?:[\"']?[ \\t]{0,3}:[ \\t]{0,3}[{\\[]?|[\"']?[ \\t=:>]{0,4}[{(]{1,2}|\\])[ \\t]{0,3}\\r?\\n(?:[^\\r\\n]{0,80}[^\\r\\n:{\\]]\\r?\\n){0,4}?[ \\t]{0,16}[\"']?[\\w.-]{0,24})(?i:hmac)[\\w.-]{0,20}(?:[ \\t\"',{:&]{0,6}(?:\\r?\\n[ \\t]{0,16})?[\"']?(?i:value|default|string|str)|</key>\\s{0,12}<string|[`\"']?[ ](?:to|is|as)[ :]|[\"'][ \\t]{0,3}\\{[ \\t]{0,3}\\r?\\n(?:[^\\r\\n}]{1,80}\\r?\\n){0,3}?[ \\t]{0,8}default)?[ \\t\"'`:=,>({\\[\\])\\\\|?@$-]{1,12}|[\\w.]{0,30}\\([ \\t]{0,4}[\"'])(?:(?i:bearer|basic|token)[ ])?(?P<secret>[0-9A-F]{64}|[0-9a-f]{64})",
+				Entropy: &rules.Entropy{
+					Over: "secret",
+					Min:  3,
+				},
+				Service: "adyen",
+				File:    "adyen.toml",
+				Line:    43,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "adyen",
+							Fold: true,
+						},
+					},
+					Max: 2478,
+				},
+			},
 		},
 		MakeOps: ops0,
 	},
@@ -132,7 +155,8 @@ var services = [...]rules.Service{
 				File:    "airtable.toml",
 				Line:    23,
 				Shape: rules.Shape{
-					Max: 1088,
+					Literals: []rules.Literal{},
+					Max:      1088,
 				},
 			},
 			rules.Rule{
@@ -157,46 +181,6 @@ var services = [...]rules.Service{
 							Text: "airtable",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "airtable(\"key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable(\"bearer key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable(\"basic key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable(\"token key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable('key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable('bearer key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable('basic key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable('token key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "airtable( ",
-							Fold: true,
-						},
 					},
 					Max: 2440,
 				},
@@ -205,17 +189,72 @@ var services = [...]rules.Service{
 		MakeOps: ops1,
 	},
 	rules.Service{
+		ID:      "aiven",
+		Name:    "Aiven",
+		Docs:    "https://aiven.io/docs/platform/concepts/authentication-tokens",
+		BaseURL: "https://api.aiven.io/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "aiven.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "aiven-service-password",
+				Title:      "Aiven service password",
+				Severity:   3,
+				Confidence: &high,
+				Kind:       "password",
+				Pattern:    "(?P<secret>AVNS_(?P<body>[A-Za-z0-9_\\-]{19,20}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Weak:    true,
+				Service: "aiven",
+				File:    "aiven.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "AVNS_",
+						},
+					},
+					Max: 25,
+				},
+			},
+			rules.Rule{
+				ID:       "aiven-token",
+				Title:    "Aiven token",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?i:aiven)[\\w .\\-]{0,32}?(?i:token|key)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Za-z0-9+/]{370,372}={0,2})",
+				Entropy: &rules.Entropy{
+					Min: 5,
+				},
+				Service: "aiven",
+				File:    "aiven.toml",
+				Line:    30,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "aiven",
+							Fold: true,
+						},
+					},
+					Max: 563,
+				},
+			},
+		},
+		MakeOps: ops2,
+	},
+	rules.Service{
 		ID:    "algolia",
 		Name:  "Algolia",
 		Docs:  "https://www.algolia.com/doc/guides/security/api-keys/",
 		Trust: rules.Trust("builtin"),
 		Hosts: []string{
 			".algolia.net",
-			".algolianet.com",
 		},
-		HostFrom: "host",
-		Note:     "search-only keys are public by design; the answer's acl tells what a key may do",
-		File:     "algolia.toml",
+		Note: "search-only keys are public by design; the answer's acl tells what a key may do",
+		File: "algolia.toml",
 		Rules: []rules.Rule{
 			rules.Rule{
 				ID:       "algolia-api-key",
@@ -237,51 +276,11 @@ var services = [...]rules.Service{
 				},
 				Service: "algolia",
 				File:    "algolia.toml",
-				Line:    12,
+				Line:    11,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "algolia",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia( ",
 							Fold: true,
 						},
 					},
@@ -299,34 +298,22 @@ var services = [...]rules.Service{
 					Over: "secret",
 					Min:  3,
 				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "app_id",
+						Pattern:  "(?:app(?:lication)?_?-?id[\"' \\t`:=,>(\\\\]{1,9}|algoliasearch\\([\"']|(?i:application-id: ))(?P<app_id>[A-Z0-9]{10})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
 				Hook:    &no,
 				Service: "algolia",
 				File:    "algolia.toml",
-				Line:    29,
+				Line:    28,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "algoliasearch",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch'",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "algolia-search",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia-search\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia-search'",
 							Fold: true,
 						},
 						rules.Literal{
@@ -334,71 +321,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "algolia.search\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia.search'",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "algolia_search",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "algolia_search\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algolia_search'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch.client(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch.client(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch.client('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearchlite(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearchlite(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearchlite('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch.initindex(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch.initindex(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "algoliasearch.initindex('",
+							Text: "algoliasearch",
 							Fold: true,
 						},
 					},
@@ -406,7 +333,50 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops2,
+		MakeOps: ops3,
+	},
+	rules.Service{
+		ID:      "alibaba-cloud",
+		Name:    "Alibaba Cloud",
+		Docs:    "https://www.alibabacloud.com/help/en/ram/user-guide/create-an-accesskey-pair",
+		BaseURL: "https://ram.aliyuncs.com",
+		Trust:   rules.Trust("builtin"),
+		Note:    "Calls are signed; there is no driver for the signature yet.",
+		File:    "alibaba-cloud.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "alibaba-cloud-access-key",
+				Title:      "Alibaba Cloud access key",
+				Severity:   3,
+				Confidence: &high,
+				Kind:       "access-key",
+				Pattern:    "[\\w.]{0,8}(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?P<secret>[A-Za-z0-9]{30})",
+				Entropy: &rules.Entropy{
+					Min: 3.8,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"LTAI",
+					},
+					Within: "8 lines",
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:    "access_key_id",
+						Pattern: "LTAI[A-Za-z0-9]{12,24}",
+						Within:  "8 lines",
+					},
+				},
+				Service: "alibaba-cloud",
+				File:    "alibaba-cloud.toml",
+				Line:    10,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      131,
+				},
+			},
+		},
+		MakeOps: ops4,
 	},
 	rules.Service{
 		ID:      "anthropic",
@@ -486,7 +456,117 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops3,
+		MakeOps: ops5,
+	},
+	rules.Service{
+		ID:      "apify",
+		Name:    "Apify",
+		Docs:    "https://docs.apify.com/api/v2",
+		BaseURL: "https://api.apify.com/v2",
+		Trust:   rules.Trust("builtin"),
+		File:    "apify.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "apify-api-token",
+				Title:    "Apify API token",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>apify_api_(?P<body>[A-Za-z0-9]{30})[A-Za-z0-9]{6})",
+				Checksum: &rules.Checksum{
+					Kind:       "crc32-base62",
+					Alphabet:   "0-9a-zA-Z",
+					Over:       "before",
+					Digits:     6,
+					OnMismatch: "drop",
+				},
+				Service: "apify",
+				File:    "apify.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "apify_api_",
+						},
+					},
+					Max: 46,
+				},
+			},
+		},
+		MakeOps: ops6,
+	},
+	rules.Service{
+		ID:    "artifactory",
+		Name:  "JFrog Artifactory",
+		Docs:  "https://jfrog.com/help/r/jfrog-platform-administration-documentation/access-tokens",
+		Trust: rules.Trust("ask"),
+		Hosts: []string{
+			".jfrog.io",
+		},
+		HostFrom: "host",
+		File:     "artifactory.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "artifactory-api-key",
+				Title:    "Artifactory API key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>AKCp(?P<body>[A-Za-z0-9]{69}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "host",
+						Pattern:  "[a-z0-9\\-]{1,63}\\.jfrog\\.io",
+						Within:   "15 lines",
+						Optional: true,
+					},
+				},
+				Service: "artifactory",
+				File:    "artifactory.toml",
+				Line:    11,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "AKCp",
+						},
+					},
+					Max: 73,
+				},
+			},
+			rules.Rule{
+				ID:       "artifactory-reference-token",
+				Title:    "Artifactory reference token",
+				Severity: 3,
+				Kind:     "reference-token",
+				Pattern:  "(?P<secret>cmVmdGtuOjAx(?P<body>[A-Za-z0-9+/]{52}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.8,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "host",
+						Pattern:  "[a-z0-9\\-]{1,63}\\.jfrog\\.io",
+						Within:   "15 lines",
+						Optional: true,
+					},
+				},
+				Service: "artifactory",
+				File:    "artifactory.toml",
+				Line:    32,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "cmVmdGtuOjAx",
+						},
+					},
+					Max: 64,
+				},
+			},
+		},
+		MakeOps: ops7,
 	},
 	rules.Service{
 		ID:      "asana",
@@ -545,7 +625,8 @@ var services = [...]rules.Service{
 				File:    "asana.toml",
 				Line:    26,
 				Shape: rules.Shape{
-					Max: 76,
+					Literals: []rules.Literal{},
+					Max:      76,
 				},
 			},
 			rules.Rule{
@@ -567,52 +648,12 @@ var services = [...]rules.Service{
 							Text: "asana",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "asana(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "asana( ",
-							Fold: true,
-						},
 					},
 					Max: 2448,
 				},
 			},
 		},
-		MakeOps: ops4,
+		MakeOps: ops8,
 	},
 	rules.Service{
 		ID:      "atlassian",
@@ -670,7 +711,7 @@ var services = [...]rules.Service{
 				Title:    "Atlassian organisation admin API key",
 				Severity: 3,
 				Kind:     "admin-key",
-				Pattern:  "(?P<secret>(?:ATCTT3xFfG[A-MO-Z]|ATSTT3)[A-Za-z0-9_=-]{20,400}=[0-9A-F]{8})",
+				Pattern:  "(?P<secret>ATCTT3xFfG[A-MO-Z][A-Za-z0-9_=-]{20,400}=[0-9A-F]{8})",
 				Checksum: &rules.Checksum{
 					Kind:       "crc32-hex-upper",
 					Over:       "before",
@@ -685,11 +726,32 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "ATCTT3xFfG",
 						},
+					},
+					Max: 420,
+				},
+			},
+			rules.Rule{
+				ID:       "atlassian-service-account-token",
+				Title:    "Atlassian service account token",
+				Severity: 3,
+				Kind:     "service-account-token",
+				Pattern:  "(?P<secret>ATSTT3[A-Za-z0-9_=-]{20,400}=[0-9A-F]{8})",
+				Checksum: &rules.Checksum{
+					Kind:       "crc32-hex-upper",
+					Over:       "before",
+					Digits:     8,
+					OnMismatch: "keep",
+				},
+				Service: "atlassian",
+				File:    "atlassian.toml",
+				Line:    47,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "ATSTT3",
 						},
 					},
-					Max: 420,
+					Max: 415,
 				},
 			},
 			rules.Rule{
@@ -723,51 +785,11 @@ var services = [...]rules.Service{
 				},
 				Service: "atlassian",
 				File:    "atlassian.toml",
-				Line:    47,
+				Line:    61,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "jira",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira( ",
+							Text: "atlassian",
 							Fold: true,
 						},
 						rules.Literal{
@@ -775,87 +797,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "confluence(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian( ",
+							Text: "jira",
 							Fold: true,
 						},
 					},
@@ -880,9 +822,10 @@ var services = [...]rules.Service{
 				},
 				Service: "atlassian",
 				File:    "atlassian.toml",
-				Line:    71,
+				Line:    85,
 				Shape: rules.Shape{
-					Max: 44,
+					Literals: []rules.Literal{},
+					Max:      44,
 				},
 			},
 			rules.Rule{
@@ -901,51 +844,11 @@ var services = [...]rules.Service{
 				},
 				Service: "atlassian",
 				File:    "atlassian.toml",
-				Line:    87,
+				Line:    101,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "jira",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jira( ",
+							Text: "atlassian",
 							Fold: true,
 						},
 						rules.Literal{
@@ -953,87 +856,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "confluence(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluence( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlassian( ",
+							Text: "jira",
 							Fold: true,
 						},
 					},
@@ -1041,7 +864,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops5,
+		MakeOps: ops9,
 	},
 	rules.Service{
 		ID:    "auth0",
@@ -1092,87 +915,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "auth0(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth0( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "auth_0",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_0( ",
 							Fold: true,
 						},
 					},
@@ -1218,111 +961,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "clientsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret\"\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret\" ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret'\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret' ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "client-secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret\"\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret\" ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret'\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret' ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret\"\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret\" ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret'\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret' ",
 							Fold: true,
 						},
 						rules.Literal{
@@ -1330,35 +969,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "client_-secret\t",
+							Text: "client_secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "client_-secret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_-secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_-secret\"\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_-secret\" ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_-secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_-secret'\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_-secret' ",
+							Text: "clientsecret",
 							Fold: true,
 						},
 					},
@@ -1366,7 +981,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops6,
+		MakeOps: ops10,
 	},
 	rules.Service{
 		ID:      "aws",
@@ -1413,75 +1028,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "awskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "awssecret",
+							Text: "amazon",
 							Fold: true,
 						},
 						rules.Literal{
@@ -1489,155 +1036,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretsecret",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazonsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "amazon",
 							Fold: true,
 						},
 					},
@@ -1650,7 +1049,7 @@ var services = [...]rules.Service{
 				Severity:   3,
 				Confidence: &high,
 				Kind:       "access-key",
-				Pattern:    "(?P<id>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})[^A-Za-z0-9/+]{1,6}(?P<secret>[A-Za-z0-9/+]{40})",
+				Pattern:    "(?P<id>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})(?:[^A-Za-z0-9/+]{1,6}|[^A-Za-z0-9/+]{1,10}[\\w.\\- \"':=>,\\t\\r\\n]{1,60}[\"':=>, \\t])(?P<secret>[A-Za-z0-9/+]{40})",
 				Entropy: &rules.Entropy{
 					Over: "secret",
 					Min:  4.2,
@@ -1667,19 +1066,19 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "AKIA",
-						},
-						rules.Literal{
-							Text: "ASIA",
-						},
-						rules.Literal{
 							Text: "ABIA",
 						},
 						rules.Literal{
 							Text: "ACCA",
 						},
+						rules.Literal{
+							Text: "AKIA",
+						},
+						rules.Literal{
+							Text: "ASIA",
+						},
 					},
-					Max: 84,
+					Max: 161,
 				},
 			},
 			rules.Rule{
@@ -1694,20 +1093,20 @@ var services = [...]rules.Service{
 				Hook:    &no,
 				Service: "aws",
 				File:    "aws.toml",
-				Line:    57,
+				Line:    58,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "AKIA",
-						},
-						rules.Literal{
-							Text: "ASIA",
-						},
 						rules.Literal{
 							Text: "ABIA",
 						},
 						rules.Literal{
 							Text: "ACCA",
+						},
+						rules.Literal{
+							Text: "AKIA",
+						},
+						rules.Literal{
+							Text: "ASIA",
 						},
 					},
 					Max: 20,
@@ -1725,7 +1124,7 @@ var services = [...]rules.Service{
 				},
 				Service: "aws",
 				File:    "aws.toml",
-				Line:    77,
+				Line:    78,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -1743,7 +1142,7 @@ var services = [...]rules.Service{
 				Pattern:  "(?P<secret>bedrock-api-key-(?P<body>YmVkcm9jay5hbWF6b25hd3Mu[A-Za-z0-9+/]{200,990}[A-Za-z0-9+/]{0,990}={0,2}))",
 				Service:  "aws",
 				File:     "aws.toml",
-				Line:     95,
+				Line:     96,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -1754,7 +1153,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops7,
+		MakeOps: ops11,
 	},
 	rules.Service{
 		ID:      "azure-devops",
@@ -1798,7 +1197,8 @@ var services = [...]rules.Service{
 				File:    "azure-devops.toml",
 				Line:    9,
 				Shape: rules.Shape{
-					Max: 84,
+					Literals: []rules.Literal{},
+					Max:      84,
 				},
 			},
 			rules.Rule{
@@ -1836,11 +1236,12 @@ var services = [...]rules.Service{
 				File:    "azure-devops.toml",
 				Line:    30,
 				Shape: rules.Shape{
-					Max: 52,
+					Literals: []rules.Literal{},
+					Max:      52,
 				},
 			},
 		},
-		MakeOps: ops8,
+		MakeOps: ops12,
 	},
 	rules.Service{
 		ID:      "azure",
@@ -1896,7 +1297,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    13,
 				Shape: rules.Shape{
-					Max: 88,
+					Literals: []rules.Literal{},
+					Max:      88,
 				},
 			},
 			rules.Rule{
@@ -1936,7 +1338,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    33,
 				Shape: rules.Shape{
-					Max: 88,
+					Literals: []rules.Literal{},
+					Max:      88,
 				},
 			},
 			rules.Rule{
@@ -1969,7 +1372,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    53,
 				Shape: rules.Shape{
-					Max: 88,
+					Literals: []rules.Literal{},
+					Max:      88,
 				},
 			},
 			rules.Rule{
@@ -1997,7 +1401,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    73,
 				Shape: rules.Shape{
-					Max: 88,
+					Literals: []rules.Literal{},
+					Max:      88,
 				},
 			},
 			rules.Rule{
@@ -2022,7 +1427,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    92,
 				Shape: rules.Shape{
-					Max: 88,
+					Literals: []rules.Literal{},
+					Max:      88,
 				},
 			},
 			rules.Rule{
@@ -2057,7 +1463,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    111,
 				Shape: rules.Shape{
-					Max: 44,
+					Literals: []rules.Literal{},
+					Max:      44,
 				},
 			},
 			rules.Rule{
@@ -2092,7 +1499,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    131,
 				Shape: rules.Shape{
-					Max: 44,
+					Literals: []rules.Literal{},
+					Max:      44,
 				},
 			},
 			rules.Rule{
@@ -2127,7 +1535,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    151,
 				Shape: rules.Shape{
-					Max: 44,
+					Literals: []rules.Literal{},
+					Max:      44,
 				},
 			},
 			rules.Rule{
@@ -2162,7 +1571,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    171,
 				Shape: rules.Shape{
-					Max: 44,
+					Literals: []rules.Literal{},
+					Max:      44,
 				},
 			},
 			rules.Rule{
@@ -2195,7 +1605,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    191,
 				Shape: rules.Shape{
-					Max: 44,
+					Literals: []rules.Literal{},
+					Max:      44,
 				},
 			},
 			rules.Rule{
@@ -2229,7 +1640,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    211,
 				Shape: rules.Shape{
-					Max: 52,
+					Literals: []rules.Literal{},
+					Max:      52,
 				},
 			},
 			rules.Rule{
@@ -2262,7 +1674,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    231,
 				Shape: rules.Shape{
-					Max: 52,
+					Literals: []rules.Literal{},
+					Max:      52,
 				},
 			},
 			rules.Rule{
@@ -2297,7 +1710,8 @@ var services = [...]rules.Service{
 				File:    "azure.toml",
 				Line:    251,
 				Shape: rules.Shape{
-					Max: 56,
+					Literals: []rules.Literal{},
+					Max:      56,
 				},
 			},
 			rules.Rule{
@@ -2319,6 +1733,13 @@ var services = [...]rules.Service{
 						Optional: true,
 					},
 				},
+				Allow: []string{
+					"(?:\\+ASt|ACDb|\\+ABa|APIM|\\+AMC)[A-Za-z0-9+/]{6}==$",
+				},
+				Examples: []string{
+					"0011cc25eb4320717494d2703e8cba85743e71b500283c21c8b88147992f9059",
+					"aa6547439583c3a275d4542a0df6c1ad6a863971be9f2a2220f027cc02aef615",
+				},
 				Weak:    true,
 				Service: "azure",
 				File:    "azure.toml",
@@ -2330,67 +1751,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "storagekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "storageaccountkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "storageaccount_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "storage_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "storage_accountkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "storage_account_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cosmoskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cosmos_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cosmosdbkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cosmosdb_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurestorageaccesskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurestorageaccess_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurestorage_accesskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurestorage_access_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_storageaccesskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_storageaccess_key",
+							Text: "azure_storage_access_key",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2398,7 +1759,67 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "azure_storage_access_key",
+							Text: "azure_storageaccess_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azure_storageaccesskey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azurestorage_access_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azurestorage_accesskey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azurestorageaccess_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azurestorageaccesskey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cosmos_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cosmosdb_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cosmosdbkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cosmoskey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "storage_account_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "storage_accountkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "storage_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "storageaccount_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "storageaccountkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "storagekey",
 							Fold: true,
 						},
 					},
@@ -2421,9 +1842,10 @@ var services = [...]rules.Service{
 				},
 				Service: "azure",
 				File:    "azure.toml",
-				Line:    292,
+				Line:    297,
 				Shape: rules.Shape{
-					Max: 88,
+					Literals: []rules.Literal{},
+					Max:      88,
 				},
 			},
 			rules.Rule{
@@ -2447,19 +1869,11 @@ var services = [...]rules.Service{
 				},
 				Service: "azure",
 				File:    "azure.toml",
-				Line:    311,
+				Line:    316,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "azureopenaikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azureopenai",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure-openaikey",
+							Text: "azure-cognitive",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2467,167 +1881,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "azure.openaikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure.openai",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_openaikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_openai",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurecognitivekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurecognitive",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure-cognitivekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure-cognitive",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure.cognitivekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure.cognitive",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_cognitivekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_cognitive",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitiveservicekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitiveservice",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitiveserviceskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitiveservices",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive-servicekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive-service",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive-serviceskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive-services",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive.servicekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive.service",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive.serviceskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive.services",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive_servicekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive_service",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive_serviceskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cognitive_services",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ocp-apim-subscriptionkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ocp-apim-subscription",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurespeechkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azurespeech",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure-speechkey",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "azure-speech",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure.speechkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure.speech",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_speechkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure_speech",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azuretranslatorkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azuretranslator",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "azure-translatorkey",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2635,7 +1889,15 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "azure.translatorkey",
+							Text: "azure.cognitive",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azure.openai",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azure.speech",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2643,11 +1905,55 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "azure_translatorkey",
+							Text: "azure_cognitive",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azure_openai",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azure_speech",
 							Fold: true,
 						},
 						rules.Literal{
 							Text: "azure_translator",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azurecognitive",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azureopenai",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azurespeech",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "azuretranslator",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cognitive-service",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cognitive.service",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cognitive_service",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "cognitiveservice",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "ocp-apim-subscription",
 							Fold: true,
 						},
 					},
@@ -2675,13 +1981,14 @@ var services = [...]rules.Service{
 				},
 				Service: "azure",
 				File:    "azure.toml",
-				Line:    331,
+				Line:    336,
 				Shape: rules.Shape{
-					Max: 4083,
+					Literals: []rules.Literal{},
+					Max:      4083,
 				},
 			},
 		},
-		MakeOps: ops9,
+		MakeOps: ops13,
 	},
 	rules.Service{
 		ID:      "bitbucket",
@@ -2820,52 +2127,12 @@ var services = [...]rules.Service{
 							Text: "bitbucket",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "bitbucket(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bitbucket( ",
-							Fold: true,
-						},
 					},
 					Max: 2452,
 				},
 			},
 		},
-		MakeOps: ops10,
+		MakeOps: ops14,
 	},
 	rules.Service{
 		ID:      "box",
@@ -2903,15 +2170,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "\tboxclient",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "\tboxdeveloper",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "\tboxaccess",
+							Text: "\tbox-access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2923,7 +2182,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\tbox-access",
+							Text: "\tbox_access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2935,19 +2194,19 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\tbox_access",
+							Text: "\tboxaccess",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\nboxclient",
+							Text: "\tboxclient",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\nboxdeveloper",
+							Text: "\tboxdeveloper",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\nboxaccess",
+							Text: "\nbox-access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2959,7 +2218,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\nbox-access",
+							Text: "\nbox_access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2971,19 +2230,19 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\nbox_access",
+							Text: "\nboxaccess",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: " boxclient",
+							Text: "\nboxclient",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: " boxdeveloper",
+							Text: "\nboxdeveloper",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: " boxaccess",
+							Text: " box-access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -2995,7 +2254,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: " box-access",
+							Text: " box_access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -3007,19 +2266,19 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: " box_access",
+							Text: " boxaccess",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\"boxclient",
+							Text: " boxclient",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\"boxdeveloper",
+							Text: " boxdeveloper",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\"boxaccess",
+							Text: "\"box-access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -3031,7 +2290,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\"box-access",
+							Text: "\"box_access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -3043,19 +2302,19 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "\"box_access",
+							Text: "\"boxaccess",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "'boxclient",
+							Text: "\"boxclient",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "'boxdeveloper",
+							Text: "\"boxdeveloper",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "'boxaccess",
+							Text: "'box-access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -3067,7 +2326,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "'box-access",
+							Text: "'box_access",
 							Fold: true,
 						},
 						rules.Literal{
@@ -3079,7 +2338,15 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "'box_access",
+							Text: "'boxaccess",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "'boxclient",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "'boxdeveloper",
 							Fold: true,
 						},
 					},
@@ -3124,99 +2391,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "clientsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developertoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developertoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developertoken'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developer-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developer-token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developer-token'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developer_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developer_token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "developer_token'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesstoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesstoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesstoken'",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "access-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "access-token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "access-token'",
 							Fold: true,
 						},
 						rules.Literal{
@@ -3224,11 +2399,31 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "access_token\"",
+							Text: "accesstoken",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "access_token'",
+							Text: "client-secret",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "client_secret",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "clientsecret",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "developer-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "developer_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "developertoken",
 							Fold: true,
 						},
 					},
@@ -3251,76 +2446,10 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "boxAppSettings{clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{\"clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{\"clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{\"clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{'clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{'clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{'clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings{",
-						},
-						rules.Literal{
 							Text: "boxAppSettings\t",
 						},
 						rules.Literal{
 							Text: "boxAppSettings ",
-						},
-						rules.Literal{
-							Text: "boxAppSettings:",
-						},
-						rules.Literal{
-							Text: "boxAppSettings=",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{\"clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{\"clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{\"clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{'clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{'clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{'clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings\"{",
 						},
 						rules.Literal{
 							Text: "boxAppSettings\"\t",
@@ -3335,34 +2464,7 @@ var services = [...]rules.Service{
 							Text: "boxAppSettings\"=",
 						},
 						rules.Literal{
-							Text: "boxAppSettings'{clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{\"clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{\"clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{\"clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{'clientSecret",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{'clientSecret\"",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{'clientSecret'",
-						},
-						rules.Literal{
-							Text: "boxAppSettings'{",
+							Text: "boxAppSettings\"{",
 						},
 						rules.Literal{
 							Text: "boxAppSettings'\t",
@@ -3376,12 +2478,79 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "boxAppSettings'=",
 						},
+						rules.Literal{
+							Text: "boxAppSettings'{",
+						},
+						rules.Literal{
+							Text: "boxAppSettings:",
+						},
+						rules.Literal{
+							Text: "boxAppSettings=",
+						},
+						rules.Literal{
+							Text: "boxAppSettings{",
+						},
 					},
 					Max: 556,
 				},
 			},
 		},
-		MakeOps: ops11,
+		MakeOps: ops15,
+	},
+	rules.Service{
+		ID:      "brevo",
+		Name:    "Brevo",
+		Docs:    "https://developers.brevo.com/docs/getting-started",
+		BaseURL: "https://api.brevo.com/v3",
+		Trust:   rules.Trust("builtin"),
+		File:    "brevo.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "brevo-api-key",
+				Title:    "Brevo API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>xkeysib-(?P<body>[0-9a-f]{64})-[A-Za-z0-9]{16})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Service: "brevo",
+				File:    "brevo.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "xkeysib-",
+						},
+					},
+					Max: 89,
+				},
+			},
+			rules.Rule{
+				ID:       "brevo-smtp-key",
+				Title:    "Brevo SMTP key",
+				Severity: 2,
+				Kind:     "smtp-key",
+				Pattern:  "(?P<secret>xsmtpsib-(?P<body>[0-9a-f]{64})-[A-Za-z0-9]{16})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Service: "brevo",
+				File:    "brevo.toml",
+				Line:    29,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "xsmtpsib-",
+						},
+					},
+					Max: 90,
+				},
+			},
+		},
+		MakeOps: ops16,
 	},
 	rules.Service{
 		ID:      "buildkite",
@@ -3429,9 +2598,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "bkct_",
-						},
-						rules.Literal{
 							Text: "bkaa_",
 						},
 						rules.Literal{
@@ -3439,6 +2605,9 @@ var services = [...]rules.Service{
 						},
 						rules.Literal{
 							Text: "bkat_",
+						},
+						rules.Literal{
+							Text: "bkct_",
 						},
 					},
 					Max: 606,
@@ -3463,52 +2632,45 @@ var services = [...]rules.Service{
 							Text: "buildkite",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "buildkite(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "buildkite( ",
-							Fold: true,
-						},
 					},
 					Max: 2474,
 				},
 			},
 		},
-		MakeOps: ops12,
+		MakeOps: ops17,
+	},
+	rules.Service{
+		ID:      "cerebras",
+		Name:    "Cerebras",
+		Docs:    "https://inference-docs.cerebras.ai/",
+		BaseURL: "https://api.cerebras.ai/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "cerebras.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "cerebras-api-key",
+				Title:    "Cerebras API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>csk-(?P<body>[a-z0-9]{48}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Service: "cerebras",
+				File:    "cerebras.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "csk-",
+						},
+					},
+					Max: 52,
+				},
+			},
+		},
+		MakeOps: ops18,
 	},
 	rules.Service{
 		ID:      "circleci",
@@ -3578,143 +2740,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "circle\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle\"(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle\"('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle\"(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle\"( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle'(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle'('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle'(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle'( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle-(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle-('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle-(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle-( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle.",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle.(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle.('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle.(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle.( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle_(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle_('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle_(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circle_( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circleci",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circleci(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circleci('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circleci(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circleci( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circlet",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circlet(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circlet('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circlet(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "circlet( ",
+							Text: "circle",
 							Fold: true,
 						},
 					},
@@ -3722,7 +2748,74 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops13,
+		MakeOps: ops19,
+	},
+	rules.Service{
+		ID:      "clerk",
+		Name:    "Clerk",
+		Docs:    "https://clerk.com/docs/reference/backend-api",
+		BaseURL: "https://api.clerk.com/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "clerk.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "clerk-secret-key",
+				Title:    "Clerk secret key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>sk_live_(?P<body>[A-Za-z0-9]{42}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"clerk",
+					},
+					Within: "15 lines",
+				},
+				Service: "clerk",
+				File:    "clerk.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "sk_live_",
+						},
+					},
+					Max: 50,
+				},
+			},
+			rules.Rule{
+				ID:       "clerk-secret-key-test",
+				Title:    "Clerk secret key (development)",
+				Severity: 1,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>sk_test_(?P<body>[A-Za-z0-9]{42}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"clerk",
+					},
+					Within: "15 lines",
+				},
+				Service: "clerk",
+				File:    "clerk.toml",
+				Line:    30,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "sk_test_",
+						},
+					},
+					Max: 50,
+				},
+			},
+		},
+		MakeOps: ops20,
 	},
 	rules.Service{
 		ID:    "clojars",
@@ -3754,7 +2847,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops14,
+		MakeOps: ops21,
 	},
 	rules.Service{
 		ID:      "clore",
@@ -3778,7 +2871,7 @@ var services = [...]rules.Service{
 				Keywords: []string{
 					"clore",
 				},
-				Pattern: "(?i:clore)[\\w .\\-]{0,32}?(?i:key|token|secret|auth)[\\w.\\-]{0,12}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Za-z0-9_\\-]{32})",
+				Pattern: "(?i:clore)(?:[\\w .\\-]{0,32}?(?i:key|token|secret|auth)[\\w.\\-]{0,12}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}|(?i:_?ai)?[\"'`\\])]{0,3}\\s{0,4}(?:=>|:=|[=:])\\s{0,4}[\"'`]?)(?P<secret>[A-Za-z0-9_\\-]{32})",
 				Entropy: &rules.Entropy{
 					Min: 3.8,
 				},
@@ -3793,38 +2886,6 @@ var services = [...]rules.Service{
 				Line:    17,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "clorekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clorekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloretoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloretoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloresecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloresecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloreauth",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloreauth",
-							Fold: true,
-						},
 						rules.Literal{
 							Text: "clore",
 							Fold: true,
@@ -3854,101 +2915,9 @@ var services = [...]rules.Service{
 				},
 				Service: "clore",
 				File:    "clore.toml",
-				Line:    58,
+				Line:    59,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "clore(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore(`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore(\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore(\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore(\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore({ ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clore ",
-							Fold: true,
-						},
 						rules.Literal{
 							Text: "clore",
 							Fold: true,
@@ -3984,11 +2953,13 @@ var services = [...]rules.Service{
 					"^[A-Za-z]?[a-z]{2,16}(?:[A-Z][a-z]{1,16}){2,12}$",
 					"(?i)your|example|placeholder|api[_-]?key|clore",
 				},
+				Hook:    &yes,
 				Service: "clore",
 				File:    "clore.toml",
-				Line:    81,
+				Line:    82,
 				Shape: rules.Shape{
-					Max: 120,
+					Literals: []rules.Literal{},
+					Max:      120,
 				},
 			},
 			rules.Rule{
@@ -4016,11 +2987,23 @@ var services = [...]rules.Service{
 				},
 				Service: "clore",
 				File:    "clore.toml",
-				Line:    108,
+				Line:    110,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "\"api_key\":\"",
+							Text: "\"api_key\"\t",
+						},
+						rules.Literal{
+							Text: "\"api_key\"\n",
+						},
+						rules.Literal{
+							Text: "\"api_key\"\f",
+						},
+						rules.Literal{
+							Text: "\"api_key\"\r",
+						},
+						rules.Literal{
+							Text: "\"api_key\" ",
 						},
 						rules.Literal{
 							Text: "\"api_key\":\t",
@@ -4038,26 +3021,14 @@ var services = [...]rules.Service{
 							Text: "\"api_key\": ",
 						},
 						rules.Literal{
-							Text: "\"api_key\"\t",
-						},
-						rules.Literal{
-							Text: "\"api_key\"\n",
-						},
-						rules.Literal{
-							Text: "\"api_key\"\f",
-						},
-						rules.Literal{
-							Text: "\"api_key\"\r",
-						},
-						rules.Literal{
-							Text: "\"api_key\" ",
+							Text: "\"api_key\":\"",
 						},
 					},
 					Max: 60,
 				},
 			},
 		},
-		MakeOps: ops15,
+		MakeOps: ops22,
 	},
 	rules.Service{
 		ID:      "cloudflare",
@@ -4184,107 +3155,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "cloudflare",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "cf-api",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-token`",
 							Fold: true,
 						},
 						rules.Literal{
@@ -4296,71 +3167,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "cf_api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "cf_token",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "cf_token\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_token",
+							Text: "cloudflare",
 							Fold: true,
 						},
 					},
@@ -4392,107 +3203,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "cloudflare",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cloudflare",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "cf-api",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-api",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf-key`",
 							Fold: true,
 						},
 						rules.Literal{
@@ -4504,103 +3215,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "cf_api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_api",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "cf_key",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "cf_key\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cf_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-auth-key`",
+							Text: "cloudflare",
 							Fold: true,
 						},
 						rules.Literal{
@@ -4634,7 +3253,108 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops16,
+		MakeOps: ops23,
+	},
+	rules.Service{
+		ID:      "cloudinary",
+		Name:    "Cloudinary",
+		Docs:    "https://cloudinary.com/documentation/admin_api",
+		BaseURL: "https://api.cloudinary.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "cloudinary.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "cloudinary-url",
+				Title:    "Cloudinary URL with secret",
+				Severity: 2,
+				Kind:     "api-secret",
+				Pattern:  "cloudinary://(?P<api_key>[0-9]{15}):(?P<secret>[A-Za-z0-9_\\-]{27})@(?P<cloud>[a-zA-Z0-9_\\-]{2,64})",
+				Entropy: &rules.Entropy{
+					Min: 3.6,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "api_key",
+					},
+					rules.Part{
+						Name: "cloud",
+					},
+				},
+				Service: "cloudinary",
+				File:    "cloudinary.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "cloudinary://0",
+						},
+						rules.Literal{
+							Text: "cloudinary://1",
+						},
+						rules.Literal{
+							Text: "cloudinary://2",
+						},
+						rules.Literal{
+							Text: "cloudinary://3",
+						},
+						rules.Literal{
+							Text: "cloudinary://4",
+						},
+						rules.Literal{
+							Text: "cloudinary://5",
+						},
+						rules.Literal{
+							Text: "cloudinary://6",
+						},
+						rules.Literal{
+							Text: "cloudinary://7",
+						},
+						rules.Literal{
+							Text: "cloudinary://8",
+						},
+						rules.Literal{
+							Text: "cloudinary://9",
+						},
+					},
+					Max: 121,
+				},
+			},
+			rules.Rule{
+				ID:       "cloudinary-api-secret",
+				Title:    "Cloudinary API secret",
+				Severity: 2,
+				Kind:     "api-secret",
+				Pattern:  "(?i:cloudinary)[\\w .\\-]{0,32}?(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Za-z0-9_\\-]{27})",
+				Entropy: &rules.Entropy{
+					Min: 3.6,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "api_key",
+						Pattern:  "(?P<api_key>[0-9]{15})",
+						Within:   "5 lines",
+						Optional: true,
+					},
+				},
+				Allow: []string{
+					"^[a-z_\\-]{27}$",
+					"^[A-Z_\\-]{27}$",
+				},
+				Service: "cloudinary",
+				File:    "cloudinary.toml",
+				Line:    30,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "cloudinary",
+							Fold: true,
+						},
+					},
+					Max: 222,
+				},
+			},
+		},
+		MakeOps: ops24,
 	},
 	rules.Service{
 		ID:      "cloudnexus",
@@ -4691,7 +3411,7 @@ var services = [...]rules.Service{
 				},
 				Service: "cloudnexus",
 				File:    "cloudnexus.toml",
-				Line:    55,
+				Line:    56,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -4717,7 +3437,7 @@ var services = [...]rules.Service{
 				},
 				Service: "cloudnexus",
 				File:    "cloudnexus.toml",
-				Line:    77,
+				Line:    78,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -4762,26 +3482,26 @@ var services = [...]rules.Service{
 				},
 				Service: "cloudnexus",
 				File:    "cloudnexus.toml",
-				Line:    100,
+				Line:    101,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "cnx_prod_",
+							Text: "cn_live_",
 						},
 						rules.Literal{
-							Text: "cnx_stg_",
-						},
-						rules.Literal{
-							Text: "cnx_dev_",
+							Text: "cn_test_",
 						},
 						rules.Literal{
 							Text: "cnx_ci_",
 						},
 						rules.Literal{
+							Text: "cnx_dev_",
+						},
+						rules.Literal{
 							Text: "cnx_live_",
 						},
 						rules.Literal{
-							Text: "cnx_test_",
+							Text: "cnx_prod_",
 						},
 						rules.Literal{
 							Text: "cnx_sk_live_",
@@ -4790,17 +3510,55 @@ var services = [...]rules.Service{
 							Text: "cnx_sk_test_",
 						},
 						rules.Literal{
-							Text: "cn_live_",
+							Text: "cnx_stg_",
 						},
 						rules.Literal{
-							Text: "cn_test_",
+							Text: "cnx_test_",
 						},
 					},
 					Max: 76,
 				},
 			},
 		},
-		MakeOps: ops17,
+		MakeOps: ops25,
+	},
+	rules.Service{
+		ID:      "cockroachdb-cloud",
+		Name:    "CockroachDB Cloud",
+		Docs:    "https://www.cockroachlabs.com/docs/cockroachcloud/cloud-api",
+		BaseURL: "https://cockroachlabs.cloud/api/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "cockroachdb-cloud.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "cockroachdb-cloud-api-key",
+				Title:    "CockroachDB Cloud API key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>(?P<id>CCDB1_[A-Za-z0-9]{22})_(?P<body>[A-Za-z0-9]{40}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.8,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "id",
+					},
+				},
+				Service: "cockroachdb-cloud",
+				File:    "cockroachdb-cloud.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "CCDB1_",
+						},
+					},
+					Max: 69,
+				},
+			},
+		},
+		MakeOps: ops26,
 	},
 	rules.Service{
 		ID:      "cohere",
@@ -4831,46 +3589,6 @@ var services = [...]rules.Service{
 					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "cohere",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "cohere( ",
 							Fold: true,
 						},
 						rules.Literal{
@@ -4911,14 +3629,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "apikey",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "api-key",
 							Fold: true,
 						},
@@ -4926,12 +3636,20 @@ var services = [...]rules.Service{
 							Text: "api_key",
 							Fold: true,
 						},
+						rules.Literal{
+							Text: "apikey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearer",
+							Fold: true,
+						},
 					},
 					Max: 65,
 				},
 			},
 		},
-		MakeOps: ops18,
+		MakeOps: ops27,
 	},
 	rules.Service{
 		ID:      "confluent",
@@ -5002,135 +3720,11 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "confluent",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "confluent( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "ccloud",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "ccloud(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ccloud( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schemaregistry( ",
+							Text: "confluent",
 							Fold: true,
 						},
 						rules.Literal{
@@ -5138,43 +3732,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "schema_registry(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "schema_registry( ",
+							Text: "schemaregistry",
 							Fold: true,
 						},
 					},
@@ -5218,20 +3776,12 @@ var services = [...]rules.Service{
 							Text: "password",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "password\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password'",
-							Fold: true,
-						},
 					},
 					Max: 81,
 				},
 			},
 		},
-		MakeOps: ops19,
+		MakeOps: ops28,
 	},
 	rules.Service{
 		ID:      "contentful",
@@ -5287,87 +3837,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "contentful(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "contentful( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "ctfl_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ctfl_( ",
 							Fold: true,
 						},
 					},
@@ -5375,7 +3845,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops20,
+		MakeOps: ops29,
 	},
 	rules.Service{
 		ID:    "crates-io",
@@ -5411,7 +3881,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops21,
+		MakeOps: ops30,
 	},
 	rules.Service{
 		ID:       "database-url",
@@ -5511,7 +3981,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "database-url",
@@ -5520,37 +3995,28 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "clickhouse://",
+							Text: "arangodb://",
 						},
 						rules.Literal{
-							Text: "clickhouse+",
-						},
-						rules.Literal{
-							Text: "clickhouses://",
-						},
-						rules.Literal{
-							Text: "clickhousedb://",
-						},
-						rules.Literal{
-							Text: "oracle://",
-						},
-						rules.Literal{
-							Text: "oracle+",
-						},
-						rules.Literal{
-							Text: "snowflake://",
-						},
-						rules.Literal{
-							Text: "neo4j://",
-						},
-						rules.Literal{
-							Text: "neo4j+s",
+							Text: "bolt+s",
 						},
 						rules.Literal{
 							Text: "bolt://",
 						},
 						rules.Literal{
-							Text: "bolt+s",
+							Text: "cassandra://",
+						},
+						rules.Literal{
+							Text: "clickhouse+",
+						},
+						rules.Literal{
+							Text: "clickhouse://",
+						},
+						rules.Literal{
+							Text: "clickhousedb://",
+						},
+						rules.Literal{
+							Text: "clickhouses://",
 						},
 						rules.Literal{
 							Text: "couchbase://",
@@ -5562,25 +4028,61 @@ var services = [...]rules.Service{
 							Text: "couchdb://",
 						},
 						rules.Literal{
-							Text: "cassandra://",
+							Text: "cratedb://",
 						},
 						rules.Literal{
-							Text: "scylla://",
+							Text: "databricks://",
 						},
 						rules.Literal{
-							Text: "influxdb://",
+							Text: "db2+",
+						},
+						rules.Literal{
+							Text: "db2://",
+						},
+						rules.Literal{
+							Text: "dremio+flight://",
+						},
+						rules.Literal{
+							Text: "druid://",
 						},
 						rules.Literal{
 							Text: "elasticsearch://",
 						},
 						rules.Literal{
-							Text: "opensearch://",
+							Text: "etcd://",
 						},
 						rules.Literal{
-							Text: "nats://",
+							Text: "exasol://",
 						},
 						rules.Literal{
-							Text: "tls+nats://",
+							Text: "firebird+",
+						},
+						rules.Literal{
+							Text: "firebird://",
+						},
+						rules.Literal{
+							Text: "hive://",
+						},
+						rules.Literal{
+							Text: "ibm_db_sa://",
+						},
+						rules.Literal{
+							Text: "impala://",
+						},
+						rules.Literal{
+							Text: "influxdb://",
+						},
+						rules.Literal{
+							Text: "kafka+ssl://",
+						},
+						rules.Literal{
+							Text: "kafka://",
+						},
+						rules.Literal{
+							Text: "libsql://",
+						},
+						rules.Literal{
+							Text: "memcached://",
 						},
 						rules.Literal{
 							Text: "mqtt://",
@@ -5589,92 +4091,120 @@ var services = [...]rules.Service{
 							Text: "mqtts://",
 						},
 						rules.Literal{
-							Text: "stomp://",
+							Text: "nats://",
 						},
 						rules.Literal{
-							Text: "kafka://",
+							Text: "neo4j+s",
 						},
 						rules.Literal{
-							Text: "kafka+ssl://",
+							Text: "neo4j://",
 						},
 						rules.Literal{
-							Text: "vertica://",
+							Text: "opensearch://",
 						},
 						rules.Literal{
-							Text: "vertica+",
+							Text: "oracle+",
 						},
 						rules.Literal{
-							Text: "db2://",
-						},
-						rules.Literal{
-							Text: "db2+",
-						},
-						rules.Literal{
-							Text: "ibm_db_sa://",
-						},
-						rules.Literal{
-							Text: "hive://",
+							Text: "oracle://",
 						},
 						rules.Literal{
 							Text: "presto://",
 						},
 						rules.Literal{
-							Text: "trino://",
+							Text: "rethinkdb://",
 						},
 						rules.Literal{
-							Text: "impala://",
+							Text: "scylla://",
 						},
 						rules.Literal{
-							Text: "druid://",
+							Text: "snowflake://",
 						},
 						rules.Literal{
-							Text: "exasol://",
-						},
-						rules.Literal{
-							Text: "teradata",
-						},
-						rules.Literal{
-							Text: "firebird://",
-						},
-						rules.Literal{
-							Text: "firebird+",
-						},
-						rules.Literal{
-							Text: "sybase://",
+							Text: "stomp://",
 						},
 						rules.Literal{
 							Text: "sybase+",
 						},
 						rules.Literal{
-							Text: "cratedb://",
+							Text: "sybase://",
 						},
 						rules.Literal{
-							Text: "arangodb://",
+							Text: "teradata",
 						},
 						rules.Literal{
-							Text: "rethinkdb://",
+							Text: "tls+nats://",
 						},
 						rules.Literal{
-							Text: "memcached://",
+							Text: "trino://",
 						},
 						rules.Literal{
-							Text: "etcd://",
+							Text: "vertica+",
 						},
 						rules.Literal{
-							Text: "libsql://",
-						},
-						rules.Literal{
-							Text: "dremio+flight://",
-						},
-						rules.Literal{
-							Text: "databricks://",
+							Text: "vertica://",
 						},
 					},
 					Max: 486,
 				},
 			},
+			rules.Rule{
+				ID:         "database-password-variable",
+				Title:      "Database password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"DB_PASSWORD",
+					"DATABASE_PASSWORD",
+					"DB_PASS",
+					"DB_ROOT_PASSWORD",
+				},
+				Pattern: "(?:DB_PASSWORD|DATABASE_PASSWORD|DB_PASS|DB_ROOT_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "database-url",
+				File:       "database-url.toml",
+				Line:       38,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "DATABASE_PASSWORD",
+						},
+						rules.Literal{
+							Text: "DB_PASS",
+						},
+						rules.Literal{
+							Text: "DB_ROOT_PASSWORD",
+						},
+					},
+					Max: 154,
+				},
+			},
 		},
-		MakeOps: ops22,
+		MakeOps: ops31,
 	},
 	rules.Service{
 		ID:      "databricks",
@@ -5757,7 +4287,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops23,
+		MakeOps: ops32,
 	},
 	rules.Service{
 		ID:      "datadog",
@@ -5790,191 +4320,11 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "datadog:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadog`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "datadog",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "dd-api:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-api`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "dd-api",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_api`",
 							Fold: true,
 						},
 						rules.Literal{
@@ -6002,35 +4352,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "datadogkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadogtoken",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "datadog",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadogappkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadogapptoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "datadogapp",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-appkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-apptoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -6038,39 +4360,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "dd-appappkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-appapptoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd-appapp",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_appkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_apptoken",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "dd_app",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_appappkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_appapptoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dd_appapp",
 							Fold: true,
 						},
 					},
@@ -6122,7 +4412,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops24,
+		MakeOps: ops33,
 	},
 	rules.Service{
 		ID:      "deepseek",
@@ -6163,7 +4453,46 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops25,
+		MakeOps: ops34,
+	},
+	rules.Service{
+		ID:      "deno",
+		Name:    "Deno Deploy",
+		Docs:    "https://docs.deno.com/deploy/api/rest/",
+		BaseURL: "https://api.deno.com/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "deno.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "deno-api-key",
+				Title:    "Deno Deploy token",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>dd[pwo]_(?P<body>[A-Za-z0-9]{36}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.8,
+				},
+				Service: "deno",
+				File:    "deno.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "ddo_",
+						},
+						rules.Literal{
+							Text: "ddp_",
+						},
+						rules.Literal{
+							Text: "ddw_",
+						},
+					},
+					Max: 40,
+				},
+			},
+		},
+		MakeOps: ops35,
 	},
 	rules.Service{
 		ID:      "digitalocean",
@@ -6270,178 +4599,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "secret:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "secret",
 							Fold: true,
 						},
@@ -6450,7 +4607,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops26,
+		MakeOps: ops36,
 	},
 	rules.Service{
 		ID:      "discord",
@@ -6488,7 +4645,8 @@ var services = [...]rules.Service{
 				File:    "discord.toml",
 				Line:    8,
 				Shape: rules.Shape{
-					Max: 76,
+					Literals: []rules.Literal{},
+					Max:      76,
 				},
 			},
 			rules.Rule{
@@ -6500,10 +4658,15 @@ var services = [...]rules.Service{
 					"discord.com/api/",
 					"discordapp.com/api/",
 				},
-				Pattern: "(?P<secret>(?:discord\\.com|discordapp\\.com)/api/(?:v[0-9]{1,2}/)?webhooks/(?P<webhook_id>[0-9]{17,20})/(?P<token>[\\w-]{60,80}))",
+				Pattern: "(?:discord\\.com|discordapp\\.com)/api/(?:v[0-9]{1,2}/)?webhooks/(?P<webhook_id>[0-9]{17,20})/(?P<secret>[\\w-]{60,80})",
 				Entropy: &rules.Entropy{
-					Over: "token",
+					Over: "secret",
 					Min:  3.8,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "webhook_id",
+					},
 				},
 				Service: "discord",
 				File:    "discord.toml",
@@ -6533,181 +4696,9 @@ var services = [...]rules.Service{
 				},
 				Service: "discord",
 				File:    "discord.toml",
-				Line:    48,
+				Line:    49,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "discordsecret:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=>\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=>'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=>`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret(`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret,\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret,'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret,`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "discordsecret`",
-							Fold: true,
-						},
 						rules.Literal{
 							Text: "discord",
 							Fold: true,
@@ -6717,7 +4708,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops27,
+		MakeOps: ops37,
 	},
 	rules.Service{
 		ID:      "docker-hub",
@@ -6804,99 +4795,11 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "docker",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dockerhub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dockerhub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker-hub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker-hub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker_hub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "docker_hub",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "dckr",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "dckr",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckrhub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckrhub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr-hub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr-hub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr_hub",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dckr_hub",
+							Text: "docker",
 							Fold: true,
 						},
 					},
@@ -6904,7 +4807,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops28,
+		MakeOps: ops38,
 	},
 	rules.Service{
 		ID:      "doppler",
@@ -6938,10 +4841,10 @@ var services = [...]rules.Service{
 			},
 			rules.Rule{
 				ID:       "doppler-token",
-				Title:    "Doppler personal, CLI, service account, SCIM or audit token",
+				Title:    "Doppler personal, CLI or service account token",
 				Severity: 3,
 				Kind:     "token",
-				Pattern:  "(?:dp\\.pt\\.|dp\\.sa\\.|dp\\.ct\\.|dp\\.scim\\.|dp\\.audit\\.|dp\\.said\\.)(?:[a-z0-9_-]{2,35}\\.)?(?P<body>[A-Za-z0-9]{40,44})",
+				Pattern:  "(?:dp\\.pt\\.|dp\\.sa\\.|dp\\.ct\\.|dp\\.said\\.)(?:[a-z0-9_-]{2,35}\\.)?(?P<body>[A-Za-z0-9]{40,44})",
 				Entropy: &rules.Entropy{
 					Over: "body",
 					Min:  3.4,
@@ -6952,29 +4855,48 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
+							Text: "dp.ct.",
+						},
+						rules.Literal{
 							Text: "dp.pt.",
 						},
 						rules.Literal{
 							Text: "dp.sa.",
 						},
 						rules.Literal{
-							Text: "dp.ct.",
+							Text: "dp.said.",
 						},
-						rules.Literal{
-							Text: "dp.scim.",
-						},
+					},
+					Max: 88,
+				},
+			},
+			rules.Rule{
+				ID:       "doppler-scim-audit-token",
+				Title:    "Doppler SCIM or audit token",
+				Severity: 2,
+				Kind:     "token",
+				Pattern:  "(?:dp\\.scim\\.|dp\\.audit\\.)(?:[a-z0-9_-]{2,35}\\.)?(?P<body>[A-Za-z0-9]{40,44})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Service: "doppler",
+				File:    "doppler.toml",
+				Line:    37,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "dp.audit.",
 						},
 						rules.Literal{
-							Text: "dp.said.",
+							Text: "dp.scim.",
 						},
 					},
 					Max: 89,
 				},
 			},
 		},
-		MakeOps: ops29,
+		MakeOps: ops39,
 	},
 	rules.Service{
 		ID:      "dropbox",
@@ -7001,9 +4923,6 @@ var services = [...]rules.Service{
 					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "sl.",
-						},
-						rules.Literal{
-							Text: "sl.u.",
 						},
 					},
 					Max: 2005,
@@ -7032,46 +4951,6 @@ var services = [...]rules.Service{
 							Text: "dropbox",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "dropbox(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox( ",
-							Fold: true,
-						},
 					},
 					Max: 2486,
 				},
@@ -7096,91 +4975,11 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "dropbox",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dropbox( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "dbx_",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "dbx_(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dbx_( ",
+							Text: "dropbox",
 							Fold: true,
 						},
 					},
@@ -7188,7 +4987,115 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops30,
+		MakeOps: ops40,
+	},
+	rules.Service{
+		ID:      "duffel",
+		Name:    "Duffel",
+		Docs:    "https://duffel.com/docs/api/overview/authentication",
+		BaseURL: "https://api.duffel.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "duffel.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "duffel-api-key",
+				Title:    "Duffel API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>duffel_live_(?P<body>[A-Za-z0-9_\\-=]{43}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Service: "duffel",
+				File:    "duffel.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "duffel_live_",
+						},
+					},
+					Max: 55,
+				},
+			},
+			rules.Rule{
+				ID:      "duffel-test-key",
+				Title:   "Duffel test API key",
+				Kind:    "api-key",
+				Pattern: "(?P<secret>duffel_test_(?P<body>[A-Za-z0-9_\\-=]{43}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Service: "duffel",
+				File:    "duffel.toml",
+				Line:    28,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "duffel_test_",
+						},
+					},
+					Max: 55,
+				},
+			},
+		},
+		MakeOps: ops41,
+	},
+	rules.Service{
+		ID:      "easypost",
+		Name:    "EasyPost",
+		Docs:    "https://docs.easypost.com/docs/authentication",
+		BaseURL: "https://api.easypost.com/v2",
+		Trust:   rules.Trust("builtin"),
+		File:    "easypost.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "easypost-api-key",
+				Title:    "EasyPost API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>EZAK(?P<body>[A-Za-z0-9]{54}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Service: "easypost",
+				File:    "easypost.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "EZAK",
+						},
+					},
+					Max: 58,
+				},
+			},
+			rules.Rule{
+				ID:      "easypost-test-key",
+				Title:   "EasyPost test API key",
+				Kind:    "api-key",
+				Pattern: "(?P<secret>EZTK(?P<body>[A-Za-z0-9]{54}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Service: "easypost",
+				File:    "easypost.toml",
+				Line:    28,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "EZTK",
+						},
+					},
+					Max: 58,
+				},
+			},
+		},
+		MakeOps: ops42,
 	},
 	rules.Service{
 		ID:      "elastic",
@@ -7197,7 +5104,6 @@ var services = [...]rules.Service{
 		BaseURL: "https://api.elastic-cloud.com/api/v1",
 		Trust:   rules.Trust("builtin"),
 		Hosts: []string{
-			".es.io",
 			".elastic-cloud.com",
 			".elastic.cloud",
 			".found.io",
@@ -7240,7 +5146,8 @@ var services = [...]rules.Service{
 				File:    "elastic.toml",
 				Line:    11,
 				Shape: rules.Shape{
-					Max: 60,
+					Literals: []rules.Literal{},
+					Max:      60,
 				},
 			},
 			rules.Rule{
@@ -7266,7 +5173,40 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops31,
+		MakeOps: ops43,
+	},
+	rules.Service{
+		ID:      "elevenlabs",
+		Name:    "ElevenLabs",
+		Docs:    "https://elevenlabs.io/docs/api-reference/authentication",
+		BaseURL: "https://api.elevenlabs.io",
+		Trust:   rules.Trust("builtin"),
+		File:    "elevenlabs.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "elevenlabs-api-key",
+				Title:    "ElevenLabs API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>sk_(?P<body>[0-9a-f]{48}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.2,
+				},
+				Service: "elevenlabs",
+				File:    "elevenlabs.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "sk_",
+						},
+					},
+					Max: 51,
+				},
+			},
+		},
+		MakeOps: ops44,
 	},
 	rules.Service{
 		ID:      "entra",
@@ -7319,7 +5259,8 @@ var services = [...]rules.Service{
 				File:    "entra.toml",
 				Line:    9,
 				Shape: rules.Shape{
-					Max: 40,
+					Literals: []rules.Literal{},
+					Max:      40,
 				},
 			},
 			rules.Rule{
@@ -7354,11 +5295,124 @@ var services = [...]rules.Service{
 				File:    "entra.toml",
 				Line:    35,
 				Shape: rules.Shape{
-					Max: 37,
+					Literals: []rules.Literal{},
+					Max:      37,
 				},
 			},
 		},
-		MakeOps: ops32,
+		MakeOps: ops45,
+	},
+	rules.Service{
+		ID:      "facebook",
+		Name:    "Meta (Facebook)",
+		Docs:    "https://developers.facebook.com/docs/facebook-login/guides/access-tokens",
+		BaseURL: "https://graph.facebook.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "facebook.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "facebook-access-token",
+				Title:      "Meta access token",
+				Severity:   2,
+				Confidence: &high,
+				Kind:       "access-token",
+				Pattern:    "(?P<secret>EAA(?P<body>[A-Za-z0-9]{80,400}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4.2,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"facebook",
+						"fb_",
+						"graph.",
+						"instagram",
+						"whatsapp",
+						"meta_",
+						"access_token",
+						"accesstoken",
+					},
+					Within: "10 lines",
+				},
+				Service: "facebook",
+				File:    "facebook.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "EAA",
+						},
+					},
+					Max: 403,
+				},
+			},
+			rules.Rule{
+				ID:       "facebook-app-secret",
+				Title:    "Meta app secret",
+				Severity: 2,
+				Kind:     "app-secret",
+				Pattern:  "(?i:facebook|fb_|instagram|whatsapp)[\\w .\\-]{0,32}?(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Allow: []string{
+					"^(?:0123|1234)",
+				},
+				Service: "facebook",
+				File:    "facebook.toml",
+				Line:    31,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "facebook",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fb_",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "instagram",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "whatsapp",
+							Fold: true,
+						},
+					},
+					Max: 226,
+				},
+			},
+			rules.Rule{
+				ID:       "facebook-app-token",
+				Title:    "Meta app access token",
+				Severity: 2,
+				Kind:     "app-token",
+				Pattern:  "[\\\"'=: ](?P<secret>(?P<app_id>[0-9]{15,16})(?:\\||%7C)(?P<body>[A-Za-z0-9_\\-]{27}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.6,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"facebook",
+						"fb_",
+						"graph.",
+						"instagram",
+						"whatsapp",
+					},
+					Within: "10 lines",
+				},
+				Service: "facebook",
+				File:    "facebook.toml",
+				Line:    52,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      47,
+				},
+			},
+		},
+		MakeOps: ops46,
 	},
 	rules.Service{
 		ID:      "fastly",
@@ -7392,52 +5446,43 @@ var services = [...]rules.Service{
 							Text: "fastly",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "fastly(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "fastly( ",
-							Fold: true,
-						},
 					},
 					Max: 2453,
 				},
 			},
 		},
-		MakeOps: ops33,
+		MakeOps: ops47,
+	},
+	rules.Service{
+		ID:    "fcm",
+		Name:  "Firebase Cloud Messaging (legacy)",
+		Docs:  "https://firebase.google.com/docs/cloud-messaging/migrate-v1",
+		Trust: rules.Trust("never"),
+		File:  "fcm.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:          "fcm-server-key",
+				Title:       "FCM legacy server key",
+				Description: "The legacy API was switched off in 2024: the key opens nothing any more.",
+				Confidence:  &high,
+				Kind:        "server-key",
+				Keywords: []string{
+					":APA91b",
+				},
+				Pattern: "(?P<secret>[A-Za-z]{4}[A-Za-z0-9_\\-]{7}:APA91b[A-Za-z0-9_\\-]{134})",
+				Entropy: &rules.Entropy{
+					Min: 4.2,
+				},
+				Service: "fcm",
+				File:    "fcm.toml",
+				Line:    8,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      152,
+				},
+			},
+		},
+		MakeOps: ops48,
 	},
 	rules.Service{
 		ID:      "figma",
@@ -7449,10 +5494,10 @@ var services = [...]rules.Service{
 		Rules: []rules.Rule{
 			rules.Rule{
 				ID:       "figma-token",
-				Title:    "Figma personal access or OAuth token",
+				Title:    "Figma personal access token",
 				Severity: 2,
 				Kind:     "access-token",
-				Pattern:  "(?:figd_|figu_|figur_|figor_|figo_)(?P<body>[A-Za-z0-9_-]{38,48})",
+				Pattern:  "figd_(?P<body>[A-Za-z0-9_-]{38,48})",
 				Entropy: &rules.Entropy{
 					Over: "body",
 					Min:  3.8,
@@ -7465,17 +5510,36 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "figd_",
 						},
+					},
+					Max: 53,
+				},
+			},
+			rules.Rule{
+				ID:       "figma-oauth-token",
+				Title:    "Figma OAuth access or refresh token",
+				Severity: 2,
+				Kind:     "oauth-token",
+				Pattern:  "(?:figu_|figur_|figor_|figo_)(?P<body>[A-Za-z0-9_-]{38,48})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.8,
+				},
+				Service: "figma",
+				File:    "figma.toml",
+				Line:    23,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "figu_",
-						},
-						rules.Literal{
-							Text: "figur_",
+							Text: "figo_",
 						},
 						rules.Literal{
 							Text: "figor_",
 						},
 						rules.Literal{
-							Text: "figo_",
+							Text: "figu_",
+						},
+						rules.Literal{
+							Text: "figur_",
 						},
 					},
 					Max: 54,
@@ -7493,51 +5557,11 @@ var services = [...]rules.Service{
 				},
 				Service: "figma",
 				File:    "figma.toml",
-				Line:    23,
+				Line:    37,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "figma",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "figma( ",
 							Fold: true,
 						},
 					},
@@ -7545,7 +5569,177 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops34,
+		MakeOps: ops49,
+	},
+	rules.Service{
+		ID:      "fireworks",
+		Name:    "Fireworks AI",
+		Docs:    "https://docs.fireworks.ai/api-reference/introduction",
+		BaseURL: "https://api.fireworks.ai/inference/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "fireworks.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "fireworks-api-key",
+				Title:    "Fireworks AI API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>fw_(?P<body>[A-Za-z0-9]{22,24}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"fireworks",
+					},
+					Within: "10 lines",
+				},
+				Service: "fireworks",
+				File:    "fireworks.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "fw_",
+						},
+					},
+					Max: 27,
+				},
+			},
+		},
+		MakeOps: ops50,
+	},
+	rules.Service{
+		ID:      "fish-audio",
+		Name:    "Fish Audio",
+		Docs:    "https://docs.fish.audio/",
+		BaseURL: "https://api.fish.audio",
+		Trust:   rules.Trust("builtin"),
+		File:    "fish-audio.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "fish-audio-api-key",
+				Title:    "Fish Audio API key",
+				Severity: 1,
+				Kind:     "api-key",
+				Pattern:  "(?i:fish[_ \\-]?(?:audio|api|speech))[\\w .\\-]{0,32}?(?i:key|token|secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Service: "fish-audio",
+				File:    "fish-audio.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "fish api",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish audio",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish speech",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish-api",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish-audio",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish-speech",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish_api",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish_audio",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fish_speech",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fishapi",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fishaudio",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "fishspeech",
+							Fold: true,
+						},
+					},
+					Max: 228,
+				},
+			},
+		},
+		MakeOps: ops51,
+	},
+	rules.Service{
+		ID:      "flutterwave",
+		Name:    "Flutterwave",
+		Docs:    "https://developer.flutterwave.com/docs/authentication",
+		BaseURL: "https://api.flutterwave.com/v3",
+		Trust:   rules.Trust("builtin"),
+		File:    "flutterwave.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "flutterwave-secret-key",
+				Title:    "Flutterwave secret key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>FLWSECK-(?P<body>[0-9a-f]{32}(?:-[0-9a-z]{13})?)-X)",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Service: "flutterwave",
+				File:    "flutterwave.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "FLWSECK-",
+						},
+					},
+					Max: 56,
+				},
+			},
+			rules.Rule{
+				ID:      "flutterwave-test-secret-key",
+				Title:   "Flutterwave test secret key",
+				Kind:    "api-key",
+				Pattern: "(?P<secret>FLWSECK_TEST-(?P<body>[0-9a-f]{32})-X)",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Service: "flutterwave",
+				File:    "flutterwave.toml",
+				Line:    30,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "FLWSECK_TEST-",
+						},
+					},
+					Max: 47,
+				},
+			},
+		},
+		MakeOps: ops52,
 	},
 	rules.Service{
 		ID:      "fly",
@@ -7568,13 +5762,13 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "fm2_",
+							Text: "fm1a_",
 						},
 						rules.Literal{
 							Text: "fm1r_",
 						},
 						rules.Literal{
-							Text: "fm1a_",
+							Text: "fm2_",
 						},
 					},
 					Max: 2014,
@@ -7603,7 +5797,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops35,
+		MakeOps: ops53,
 	},
 	rules.Service{
 		ID:       "ftp",
@@ -7671,7 +5865,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "ftp",
@@ -7680,58 +5879,58 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "ftp://",
-						},
-						rules.Literal{
-							Text: "ftps://",
-						},
-						rules.Literal{
-							Text: "ftpes://",
-						},
-						rules.Literal{
-							Text: "sftp://",
-						},
-						rules.Literal{
-							Text: "ssh://",
-						},
-						rules.Literal{
-							Text: "scp://",
-						},
-						rules.Literal{
-							Text: "smb://",
-						},
-						rules.Literal{
 							Text: "cifs://",
-						},
-						rules.Literal{
-							Text: "rsync://",
-						},
-						rules.Literal{
-							Text: "webdav://",
 						},
 						rules.Literal{
 							Text: "davs://",
 						},
 						rules.Literal{
-							Text: "svn://",
+							Text: "ftp://",
 						},
 						rules.Literal{
-							Text: "svn+ssh://",
+							Text: "ftpes://",
 						},
 						rules.Literal{
-							Text: "telnet://",
+							Text: "ftps://",
+						},
+						rules.Literal{
+							Text: "rsync://",
 						},
 						rules.Literal{
 							Text: "rtsp://",
 						},
 						rules.Literal{
-							Text: "vnc://",
+							Text: "scp://",
+						},
+						rules.Literal{
+							Text: "sftp://",
+						},
+						rules.Literal{
+							Text: "smb://",
 						},
 						rules.Literal{
 							Text: "socks5://",
 						},
 						rules.Literal{
 							Text: "socks5h://",
+						},
+						rules.Literal{
+							Text: "ssh://",
+						},
+						rules.Literal{
+							Text: "svn+ssh://",
+						},
+						rules.Literal{
+							Text: "svn://",
+						},
+						rules.Literal{
+							Text: "telnet://",
+						},
+						rules.Literal{
+							Text: "vnc://",
+						},
+						rules.Literal{
+							Text: "webdav://",
 						},
 					},
 					Max: 463,
@@ -7764,7 +5963,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "ftp",
@@ -7779,8 +5983,63 @@ var services = [...]rules.Service{
 					Max: 141,
 				},
 			},
+			rules.Rule{
+				ID:         "ftp-password-variable",
+				Title:      "File server password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"FTP_PASSWORD",
+					"SFTP_PASSWORD",
+					"SSH_PASSWORD",
+					"FTP_PASS",
+				},
+				Pattern: "(?:FTP_PASSWORD|SFTP_PASSWORD|SSH_PASSWORD|FTP_PASS)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "ftp",
+				File:       "ftp.toml",
+				Line:       58,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "FTP_PASS",
+						},
+						rules.Literal{
+							Text: "SFTP_PASSWORD",
+						},
+						rules.Literal{
+							Text: "SSH_PASSWORD",
+						},
+					},
+					Max: 150,
+				},
+			},
 		},
-		MakeOps: ops36,
+		MakeOps: ops54,
 	},
 	rules.Service{
 		ID:      "gcp-service-account",
@@ -7838,7 +6097,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops37,
+		MakeOps: ops55,
 	},
 	rules.Service{
 		ID:    "generic",
@@ -7895,94 +6154,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "password",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "passwd",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "passphrase",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesstoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "access-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "access_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "apitoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bearertoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bearer-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bearer_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "refreshtoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "refresh-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "refresh_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bottoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bot-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bot_token",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: " token",
 							Fold: true,
 						},
@@ -8003,23 +6174,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "apikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesskey",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "access-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "access-token",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8027,7 +6186,39 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "authkey",
+							Text: "access_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "accesskey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "accesstoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "apikey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "apitoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8035,11 +6226,47 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
+							Text: "auth-token",
+							Fold: true,
+						},
+						rules.Literal{
 							Text: "auth_key",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "encryptionkey",
+							Text: "auth_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "authkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "authtoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearer-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearer_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearertoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bot-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bot_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bottoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8051,7 +6278,47 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "signingkey",
+							Text: "encryptionkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "master-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "master_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "masterkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "passphrase",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "passwd",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "password",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "refresh-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "refresh_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "refreshtoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "secret",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8063,15 +6330,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "masterkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "master-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "master_key",
+							Text: "signingkey",
 							Fold: true,
 						},
 					},
@@ -8144,94 +6403,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "password",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "passwd",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "passphrase",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesstoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "access-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "access_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "apitoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bearertoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bearer-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bearer_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "refreshtoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "refresh-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "refresh_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bottoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bot-token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "bot_token",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: " token",
 							Fold: true,
 						},
@@ -8252,23 +6423,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "apikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "accesskey",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "access-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "access-token",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8276,7 +6435,39 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "authkey",
+							Text: "access_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "accesskey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "accesstoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "apikey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "apitoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8284,11 +6475,47 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
+							Text: "auth-token",
+							Fold: true,
+						},
+						rules.Literal{
 							Text: "auth_key",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "encryptionkey",
+							Text: "auth_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "authkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "authtoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearer-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearer_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearertoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bot-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bot_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bottoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8300,7 +6527,47 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "signingkey",
+							Text: "encryptionkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "master-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "master_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "masterkey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "passphrase",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "passwd",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "password",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "refresh-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "refresh_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "refreshtoken",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "secret",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8312,15 +6579,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "masterkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "master-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "master_key",
+							Text: "signingkey",
 							Fold: true,
 						},
 					},
@@ -8355,7 +6614,19 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "apikey",
+							Text: "access-token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "access.token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "access_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "accesstoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8363,7 +6634,23 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
+							Text: "api-secret",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api-token",
+							Fold: true,
+						},
+						rules.Literal{
 							Text: "api.key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api.secret",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "api.token",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8371,103 +6658,23 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretkey",
+							Text: "api_secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretkeybase",
+							Text: "api_token",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretkey-base",
+							Text: "apikey",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretkey.base",
+							Text: "apisecret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretkey_base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret-keybase",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret-key-base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret-key.base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret-key_base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret.key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret.keybase",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret.key-base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret.key.base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret.key_base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_keybase",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_key-base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_key.base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_key_base",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "clientsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client-secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client.secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "client_secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken",
+							Text: "apitoken",
 							Fold: true,
 						},
 						rules.Literal{
@@ -8483,51 +6690,39 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "accesstoken",
+							Text: "authtoken",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "access-token",
+							Text: "client-secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "access.token",
+							Text: "client.secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "access_token",
+							Text: "client_secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "apitoken",
+							Text: "clientsecret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "api-token",
+							Text: "secret-key",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "api.token",
+							Text: "secret.key",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "api_token",
+							Text: "secret_key",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "apisecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api-secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api.secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_secret",
+							Text: "secretkey",
 							Fold: true,
 						},
 					},
@@ -8542,7 +6737,7 @@ var services = [...]rules.Service{
 		Docs:    "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github",
 		BaseURL: "https://api.github.com",
 		Trust:   rules.Trust("builtin"),
-		Note:    "Anybody who holds a token can have it revoked; GitHub then writes to its owner, and access that an organisation approved ends with it. A GitHub Enterprise Server is named with --service github=https://HOST/api/v3.",
+		Note:    "Anybody who holds a token can have it revoked; GitHub then writes to its owner, and access that an organisation approved ends with it. The tokens of a GitHub Enterprise Server look the same, and github.com does not know them: name the server with --service github=https://HOST/api/v3.",
 		File:    "github.toml",
 		Rules: []rules.Rule{
 			rules.Rule{
@@ -8768,7 +6963,8 @@ var services = [...]rules.Service{
 				File:    "github.toml",
 				Line:    138,
 				Shape: rules.Shape{
-					Max: 104,
+					Literals: []rules.Literal{},
+					Max:      104,
 				},
 			},
 			rules.Rule{
@@ -8785,7 +6981,7 @@ var services = [...]rules.Service{
 				Parts: []rules.Part{
 					rules.Part{
 						Name:     "client_id",
-						Pattern:  "(?P<client_id>Iv1\\.[0-9a-f]{16}|Iv23[0-9A-Za-z]{16}|Ov23[0-9A-Za-z]{16}|[0-9a-f]{20})",
+						Pattern:  "(?P<client_id>Iv1\\.[0-9a-f]{16}|Iv23[0-9A-Za-z]{16}|Ov23[0-9A-Za-z]{16})",
 						Within:   "5 lines",
 						Optional: true,
 					},
@@ -8796,178 +6992,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "githubsecret:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=>\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=>'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=>`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret(`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret,\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret,'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret,`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "githubsecret`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "github",
 							Fold: true,
 						},
@@ -8976,7 +7000,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops39,
+		MakeOps: ops57,
 	},
 	rules.Service{
 		ID:      "gitlab",
@@ -9050,36 +7074,6 @@ var services = [...]rules.Service{
 					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "glrt-",
-						},
-						rules.Literal{
-							Text: "glrt-t0_",
-						},
-						rules.Literal{
-							Text: "glrt-t1_",
-						},
-						rules.Literal{
-							Text: "glrt-t2_",
-						},
-						rules.Literal{
-							Text: "glrt-t3_",
-						},
-						rules.Literal{
-							Text: "glrt-t4_",
-						},
-						rules.Literal{
-							Text: "glrt-t5_",
-						},
-						rules.Literal{
-							Text: "glrt-t6_",
-						},
-						rules.Literal{
-							Text: "glrt-t7_",
-						},
-						rules.Literal{
-							Text: "glrt-t8_",
-						},
-						rules.Literal{
-							Text: "glrt-t9_",
 						},
 					},
 					Max: 28,
@@ -9162,14 +7156,6 @@ var services = [...]rules.Service{
 					Over: "body",
 					Min:  3,
 				},
-				Parts: []rules.Part{
-					rules.Part{
-						Name:     "user",
-						Pattern:  "(?P<user>gitlab\\+deploy-token-[0-9]{1,9})",
-						Within:   "5 lines",
-						Optional: true,
-					},
-				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
 				Line:    118,
@@ -9194,7 +7180,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    137,
+				Line:    136,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9216,7 +7202,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    155,
+				Line:    154,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9238,7 +7224,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    173,
+				Line:    172,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9260,7 +7246,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    191,
+				Line:    190,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9282,7 +7268,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    209,
+				Line:    208,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9304,7 +7290,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    227,
+				Line:    226,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9325,7 +7311,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    245,
+				Line:    244,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9347,7 +7333,7 @@ var services = [...]rules.Service{
 				},
 				Service: "gitlab",
 				File:    "gitlab.toml",
-				Line:    263,
+				Line:    262,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9358,7 +7344,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops40,
+		MakeOps: ops58,
 	},
 	rules.Service{
 		ID:      "google-api-key",
@@ -9414,7 +7400,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops41,
+		MakeOps: ops59,
 	},
 	rules.Service{
 		ID:      "google-oauth",
@@ -9515,7 +7501,41 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops42,
+		MakeOps: ops60,
+	},
+	rules.Service{
+		ID:      "grafana-cloud",
+		Name:    "Grafana Cloud",
+		Docs:    "https://grafana.com/docs/grafana-cloud/account-management/authentication-and-permissions/access-policies/",
+		BaseURL: "https://grafana.com/api",
+		Trust:   rules.Trust("builtin"),
+		File:    "grafana-cloud.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "grafana-cloud-token",
+				Title:    "Grafana Cloud access policy token",
+				Severity: 3,
+				Kind:     "cloud-token",
+				Pattern:  "(?P<secret>glc_(?P<body>eyJ[A-Za-z0-9+/]{30,400}={0,2}))",
+				Checksum: &rules.Checksum{
+					Kind:       "base64-json",
+					Over:       "body",
+					OnMismatch: "drop",
+				},
+				Service: "grafana-cloud",
+				File:    "grafana-cloud.toml",
+				Line:    8,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "glc_eyJ",
+						},
+					},
+					Max: 409,
+				},
+			},
+		},
+		MakeOps: ops61,
 	},
 	rules.Service{
 		ID:      "grafana",
@@ -9564,29 +7584,6 @@ var services = [...]rules.Service{
 				},
 			},
 			rules.Rule{
-				ID:       "grafana-cloud-token",
-				Title:    "Grafana Cloud access policy token",
-				Severity: 3,
-				Kind:     "cloud-token",
-				Pattern:  "(?P<secret>glc_(?P<body>eyJ[A-Za-z0-9+/]{30,400}={0,2}))",
-				Checksum: &rules.Checksum{
-					Kind:       "base64-json",
-					Over:       "body",
-					OnMismatch: "drop",
-				},
-				Service: "grafana",
-				File:    "grafana.toml",
-				Line:    30,
-				Shape: rules.Shape{
-					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "glc_eyJ",
-						},
-					},
-					Max: 409,
-				},
-			},
-			rules.Rule{
 				ID:       "grafana-legacy-key",
 				Title:    "Grafana API key of the older form",
 				Severity: 2,
@@ -9607,7 +7604,7 @@ var services = [...]rules.Service{
 				},
 				Service: "grafana",
 				File:    "grafana.toml",
-				Line:    48,
+				Line:    30,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -9618,7 +7615,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops43,
+		MakeOps: ops62,
 	},
 	rules.Service{
 		ID:      "groq",
@@ -9651,7 +7648,50 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops44,
+		MakeOps: ops63,
+	},
+	rules.Service{
+		ID:      "harness",
+		Name:    "Harness",
+		Docs:    "https://apidocs.harness.io/",
+		BaseURL: "https://app.harness.io",
+		Trust:   rules.Trust("builtin"),
+		File:    "harness.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "harness-token",
+				Title:    "Harness token",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>(?:pat|sat)\\.(?P<account>[A-Za-z0-9_\\-]{22})\\.(?P<id>[0-9a-f]{24})\\.[A-Za-z0-9]{20})",
+				Entropy: &rules.Entropy{
+					Min: 4,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "account",
+					},
+					rules.Part{
+						Name: "id",
+					},
+				},
+				Service: "harness",
+				File:    "harness.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pat.",
+						},
+						rules.Literal{
+							Text: "sat.",
+						},
+					},
+					Max: 72,
+				},
+			},
+		},
+		MakeOps: ops64,
 	},
 	rules.Service{
 		ID:      "heroku",
@@ -9700,186 +7740,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "herokukey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokukey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokutoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokusecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokupassword",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "herokuauth",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "heroku",
 							Fold: true,
 						},
@@ -9888,7 +7748,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops45,
+		MakeOps: ops65,
 	},
 	rules.Service{
 		ID:       "http-basic",
@@ -9925,7 +7785,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Weak:       true,
@@ -9986,195 +7851,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "authorization,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization],",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization]:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization]=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization]\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization]\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization]\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization]\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization] ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\",",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\":",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\" ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"],",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"]:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"]=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"]\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"]\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"]\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"]\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization\"] ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization',",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization':",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization' ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'],",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization']:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization']=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization']\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization']\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization']\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization']\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization'] ",
+							Text: "authorization",
 							Fold: true,
 						},
 					},
@@ -10218,7 +7895,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Weak:       true,
@@ -10268,7 +7950,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Weak:       true,
@@ -10323,7 +8010,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				Paths: &rules.Paths{
 					Include: []string{
@@ -10338,7 +8030,8 @@ var services = [...]rules.Service{
 				File:       "http-basic.toml",
 				Line:       114,
 				Shape: rules.Shape{
-					Max: 902,
+					Literals: []rules.Literal{},
+					Max:      902,
 				},
 			},
 			rules.Rule{
@@ -10374,7 +8067,8 @@ var services = [...]rules.Service{
 				File:    "http-basic.toml",
 				Line:    138,
 				Shape: rules.Shape{
-					Max: 928,
+					Literals: []rules.Literal{},
+					Max:      928,
 				},
 			},
 			rules.Rule{
@@ -10417,10 +8111,19 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "\"auth\":\"",
+							Text: "\"auth\"\t",
 						},
 						rules.Literal{
-							Text: "\"auth\":\\\"",
+							Text: "\"auth\"\n",
+						},
+						rules.Literal{
+							Text: "\"auth\"\f",
+						},
+						rules.Literal{
+							Text: "\"auth\"\r",
+						},
+						rules.Literal{
+							Text: "\"auth\" ",
 						},
 						rules.Literal{
 							Text: "\"auth\":\t",
@@ -10438,25 +8141,25 @@ var services = [...]rules.Service{
 							Text: "\"auth\": ",
 						},
 						rules.Literal{
-							Text: "\"auth\"\t",
+							Text: "\"auth\":\"",
 						},
 						rules.Literal{
-							Text: "\"auth\"\n",
+							Text: "\"auth\":\\\"",
 						},
 						rules.Literal{
-							Text: "\"auth\"\f",
+							Text: "\"auth\\\"\t",
 						},
 						rules.Literal{
-							Text: "\"auth\"\r",
+							Text: "\"auth\\\"\n",
 						},
 						rules.Literal{
-							Text: "\"auth\" ",
+							Text: "\"auth\\\"\f",
 						},
 						rules.Literal{
-							Text: "\"auth\\\":\"",
+							Text: "\"auth\\\"\r",
 						},
 						rules.Literal{
-							Text: "\"auth\\\":\\\"",
+							Text: "\"auth\\\" ",
 						},
 						rules.Literal{
 							Text: "\"auth\\\":\t",
@@ -10474,26 +8177,17 @@ var services = [...]rules.Service{
 							Text: "\"auth\\\": ",
 						},
 						rules.Literal{
-							Text: "\"auth\\\"\t",
+							Text: "\"auth\\\":\"",
 						},
 						rules.Literal{
-							Text: "\"auth\\\"\n",
-						},
-						rules.Literal{
-							Text: "\"auth\\\"\f",
-						},
-						rules.Literal{
-							Text: "\"auth\\\"\r",
-						},
-						rules.Literal{
-							Text: "\"auth\\\" ",
+							Text: "\"auth\\\":\\\"",
 						},
 					},
 					Max: 1022,
 				},
 			},
 		},
-		MakeOps: ops46,
+		MakeOps: ops66,
 	},
 	rules.Service{
 		ID:      "hubspot",
@@ -10519,13 +8213,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "pat-na1-",
-						},
-						rules.Literal{
-							Text: "pat-na2-",
-						},
-						rules.Literal{
-							Text: "pat-na3-",
+							Text: "pat-ap1-",
 						},
 						rules.Literal{
 							Text: "pat-eu1-",
@@ -10534,7 +8222,13 @@ var services = [...]rules.Service{
 							Text: "pat-eu2-",
 						},
 						rules.Literal{
-							Text: "pat-ap1-",
+							Text: "pat-na1-",
+						},
+						rules.Literal{
+							Text: "pat-na2-",
+						},
+						rules.Literal{
+							Text: "pat-na3-",
 						},
 					},
 					Max: 44,
@@ -10560,70 +8254,20 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "hapikey(",
+							Text: "hubspot",
+							Fold: true,
 						},
 						rules.Literal{
-							Text: "hapikey,",
+							Text: "HAPIKEY\t",
 						},
 						rules.Literal{
-							Text: "hapikey:",
+							Text: "HAPIKEY ",
 						},
 						rules.Literal{
-							Text: "hapikey=",
+							Text: "HAPIKEY\"",
 						},
 						rules.Literal{
-							Text: "hapikey>",
-						},
-						rules.Literal{
-							Text: "hapikey\t",
-						},
-						rules.Literal{
-							Text: "hapikey ",
-						},
-						rules.Literal{
-							Text: "hapikey\"",
-						},
-						rules.Literal{
-							Text: "hapikey'",
-						},
-						rules.Literal{
-							Text: "hapikey]",
-						},
-						rules.Literal{
-							Text: "hapikey`",
-						},
-						rules.Literal{
-							Text: "hapiKey(",
-						},
-						rules.Literal{
-							Text: "hapiKey,",
-						},
-						rules.Literal{
-							Text: "hapiKey:",
-						},
-						rules.Literal{
-							Text: "hapiKey=",
-						},
-						rules.Literal{
-							Text: "hapiKey>",
-						},
-						rules.Literal{
-							Text: "hapiKey\t",
-						},
-						rules.Literal{
-							Text: "hapiKey ",
-						},
-						rules.Literal{
-							Text: "hapiKey\"",
-						},
-						rules.Literal{
-							Text: "hapiKey'",
-						},
-						rules.Literal{
-							Text: "hapiKey]",
-						},
-						rules.Literal{
-							Text: "hapiKey`",
+							Text: "HAPIKEY'",
 						},
 						rules.Literal{
 							Text: "HAPIKEY(",
@@ -10641,130 +8285,76 @@ var services = [...]rules.Service{
 							Text: "HAPIKEY>",
 						},
 						rules.Literal{
-							Text: "HAPIKEY\t",
-						},
-						rules.Literal{
-							Text: "HAPIKEY ",
-						},
-						rules.Literal{
-							Text: "HAPIKEY\"",
-						},
-						rules.Literal{
-							Text: "HAPIKEY'",
-						},
-						rules.Literal{
 							Text: "HAPIKEY]",
 						},
 						rules.Literal{
 							Text: "HAPIKEY`",
 						},
 						rules.Literal{
-							Text: "hubspot",
-							Fold: true,
+							Text: "hapiKey\t",
 						},
 						rules.Literal{
-							Text: "hubspot(\"",
-							Fold: true,
+							Text: "hapiKey ",
 						},
 						rules.Literal{
-							Text: "hubspot(\"na1-",
-							Fold: true,
+							Text: "hapiKey\"",
 						},
 						rules.Literal{
-							Text: "hubspot(\"eu1-",
-							Fold: true,
+							Text: "hapiKey'",
 						},
 						rules.Literal{
-							Text: "hubspot(\"bearer ",
-							Fold: true,
+							Text: "hapiKey(",
 						},
 						rules.Literal{
-							Text: "hubspot(\"bearer na1-",
-							Fold: true,
+							Text: "hapiKey,",
 						},
 						rules.Literal{
-							Text: "hubspot(\"bearer eu1-",
-							Fold: true,
+							Text: "hapiKey:",
 						},
 						rules.Literal{
-							Text: "hubspot(\"basic ",
-							Fold: true,
+							Text: "hapiKey=",
 						},
 						rules.Literal{
-							Text: "hubspot(\"basic na1-",
-							Fold: true,
+							Text: "hapiKey>",
 						},
 						rules.Literal{
-							Text: "hubspot(\"basic eu1-",
-							Fold: true,
+							Text: "hapiKey]",
 						},
 						rules.Literal{
-							Text: "hubspot(\"token ",
-							Fold: true,
+							Text: "hapiKey`",
 						},
 						rules.Literal{
-							Text: "hubspot(\"token na1-",
-							Fold: true,
+							Text: "hapikey\t",
 						},
 						rules.Literal{
-							Text: "hubspot(\"token eu1-",
-							Fold: true,
+							Text: "hapikey ",
 						},
 						rules.Literal{
-							Text: "hubspot('",
-							Fold: true,
+							Text: "hapikey\"",
 						},
 						rules.Literal{
-							Text: "hubspot('na1-",
-							Fold: true,
+							Text: "hapikey'",
 						},
 						rules.Literal{
-							Text: "hubspot('eu1-",
-							Fold: true,
+							Text: "hapikey(",
 						},
 						rules.Literal{
-							Text: "hubspot('bearer ",
-							Fold: true,
+							Text: "hapikey,",
 						},
 						rules.Literal{
-							Text: "hubspot('bearer na1-",
-							Fold: true,
+							Text: "hapikey:",
 						},
 						rules.Literal{
-							Text: "hubspot('bearer eu1-",
-							Fold: true,
+							Text: "hapikey=",
 						},
 						rules.Literal{
-							Text: "hubspot('basic ",
-							Fold: true,
+							Text: "hapikey>",
 						},
 						rules.Literal{
-							Text: "hubspot('basic na1-",
-							Fold: true,
+							Text: "hapikey]",
 						},
 						rules.Literal{
-							Text: "hubspot('basic eu1-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hubspot('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hubspot('token na1-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hubspot('token eu1-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hubspot(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hubspot( ",
-							Fold: true,
+							Text: "hapikey`",
 						},
 					},
 					Max: 2458,
@@ -10786,38 +8376,20 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "personalAccessKey",
-						},
-						rules.Literal{
-							Text: "personalAccessKey\"",
-						},
-						rules.Literal{
-							Text: "personalAccessKey'",
-						},
-						rules.Literal{
-							Text: "personal_access_key",
-						},
-						rules.Literal{
-							Text: "personal_access_key\"",
-						},
-						rules.Literal{
-							Text: "personal_access_key'",
-						},
-						rules.Literal{
 							Text: "HUBSPOT_PERSONAL_ACCESS_KEY",
 						},
 						rules.Literal{
-							Text: "HUBSPOT_PERSONAL_ACCESS_KEY\"",
+							Text: "personalAccessKey",
 						},
 						rules.Literal{
-							Text: "HUBSPOT_PERSONAL_ACCESS_KEY'",
+							Text: "personal_access_key",
 						},
 					},
 					Max: 455,
 				},
 			},
 		},
-		MakeOps: ops47,
+		MakeOps: ops67,
 	},
 	rules.Service{
 		ID:      "huggingface",
@@ -10894,7 +8466,163 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops48,
+		MakeOps: ops68,
+	},
+	rules.Service{
+		ID:      "ibm-cloud",
+		Name:    "IBM Cloud",
+		Docs:    "https://cloud.ibm.com/apidocs/iam-identity-token-api",
+		BaseURL: "https://iam.cloud.ibm.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "ibm-cloud.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "ibm-cloud-api-key",
+				Title:      "IBM Cloud API key",
+				Severity:   3,
+				Confidence: &high,
+				Kind:       "api-key",
+				Pattern:    "(?i:ibm|bluemix|watson)[\\w .\\-]{0,32}?(?i:key|token|secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Za-z0-9_\\-]{44})",
+				Entropy: &rules.Entropy{
+					Min: 4.2,
+				},
+				Allow: []string{
+					"^[a-z_\\-]{44}$",
+					"^[A-Z0-9_\\-]{44}$",
+					"^[0-9a-f\\-]{44}$",
+				},
+				Service: "ibm-cloud",
+				File:    "ibm-cloud.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "bluemix",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "ibm",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "watson",
+							Fold: true,
+						},
+					},
+					Max: 236,
+				},
+			},
+		},
+		MakeOps: ops69,
+	},
+	rules.Service{
+		ID:      "infisical",
+		Name:    "Infisical",
+		Docs:    "https://infisical.com/docs/documentation/platform/identities/universal-auth",
+		BaseURL: "https://app.infisical.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "infisical.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "infisical-service-token",
+				Title:      "Infisical service token",
+				Severity:   3,
+				Confidence: &high,
+				Kind:       "service-token",
+				Pattern:    "[\\\"'=: ](?P<secret>st\\.(?P<id>[0-9a-f]{24})\\.(?P<body>[0-9a-f]{32})(?:\\.[0-9a-f]{32})?)",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Service: "infisical",
+				File:    "infisical.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: " st.",
+						},
+						rules.Literal{
+							Text: "\"st.",
+						},
+						rules.Literal{
+							Text: "'st.",
+						},
+						rules.Literal{
+							Text: ":st.",
+						},
+						rules.Literal{
+							Text: "=st.",
+						},
+					},
+					Max: 94,
+				},
+			},
+			rules.Rule{
+				ID:       "infisical-client-secret",
+				Title:    "Infisical client secret",
+				Severity: 3,
+				Kind:     "client-secret",
+				Pattern:  "(?i:infisical)[\\w .\\-]{0,32}?(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{64})",
+				Entropy: &rules.Entropy{
+					Min: 3.2,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "client_id",
+						Pattern:  "(?i:client[_\\-]?id)[\"\\s:=,]{1,8}(?P<client_id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
+				Service: "infisical",
+				File:    "infisical.toml",
+				Line:    29,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "infisical",
+							Fold: true,
+						},
+					},
+					Max: 258,
+				},
+			},
+		},
+		MakeOps: ops70,
+	},
+	rules.Service{
+		ID:      "infracost",
+		Name:    "Infracost",
+		Docs:    "https://www.infracost.io/docs/",
+		BaseURL: "https://pricing.api.infracost.io",
+		Trust:   rules.Trust("builtin"),
+		File:    "infracost.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "infracost-api-key",
+				Title:    "Infracost API key",
+				Severity: 1,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>ico-(?P<body>[A-Za-z0-9]{32}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.6,
+				},
+				Service: "infracost",
+				File:    "infracost.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "ico-",
+						},
+					},
+					Max: 36,
+				},
+			},
+		},
+		MakeOps: ops71,
 	},
 	rules.Service{
 		ID:      "intercom",
@@ -10944,52 +8672,12 @@ var services = [...]rules.Service{
 							Text: "intercom",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "intercom(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "intercom( ",
-							Fold: true,
-						},
 					},
 					Max: 2459,
 				},
 			},
 		},
-		MakeOps: ops49,
+		MakeOps: ops72,
 	},
 	rules.Service{
 		ID:    "jenkins",
@@ -11026,7 +8714,8 @@ var services = [...]rules.Service{
 				File:    "jenkins.toml",
 				Line:    10,
 				Shape: rules.Shape{
-					Max: 34,
+					Literals: []rules.Literal{},
+					Max:      34,
 				},
 			},
 			rules.Rule{
@@ -11048,52 +8737,12 @@ var services = [...]rules.Service{
 							Text: "jenkins",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "jenkins(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "jenkins( ",
-							Fold: true,
-						},
 					},
 					Max: 2454,
 				},
 			},
 		},
-		MakeOps: ops50,
+		MakeOps: ops73,
 	},
 	rules.Service{
 		ID:    "jwt",
@@ -11136,20 +8785,56 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "eyJ",
+							Text: "ewoJI",
 						},
 						rules.Literal{
 							Text: "ewogIC",
 						},
 						rules.Literal{
-							Text: "ewoJI",
+							Text: "eyJ",
 						},
 					},
 					Max: 3414,
 				},
 			},
 		},
-		MakeOps: ops51,
+		MakeOps: ops74,
+	},
+	rules.Service{
+		ID:      "langsmith",
+		Name:    "LangSmith",
+		Docs:    "https://docs.smith.langchain.com/",
+		BaseURL: "https://api.smith.langchain.com/api/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "langsmith.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "langsmith-api-key",
+				Title:    "LangSmith API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>lsv2_(?:pt|sk)_(?P<body>[0-9a-f]{32})_[0-9a-f]{10})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Service: "langsmith",
+				File:    "langsmith.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "lsv2_pt_",
+						},
+						rules.Literal{
+							Text: "lsv2_sk_",
+						},
+					},
+					Max: 51,
+				},
+			},
+		},
+		MakeOps: ops75,
 	},
 	rules.Service{
 		ID:      "launchdarkly",
@@ -11202,10 +8887,10 @@ var services = [...]rules.Service{
 			},
 			rules.Rule{
 				ID:       "launchdarkly-sdk-key",
-				Title:    "LaunchDarkly server-side SDK key",
+				Title:    "LaunchDarkly server-side SDK key or Relay Proxy key",
 				Severity: 2,
 				Kind:     "sdk-key",
-				Pattern:  "sdk-(?P<body>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+				Pattern:  "(?:sdk-|rel-)(?P<body>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
 				Entropy: &rules.Entropy{
 					Over: "body",
 					Min:  3,
@@ -11215,6 +8900,9 @@ var services = [...]rules.Service{
 				Line:    28,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "rel-",
+						},
 						rules.Literal{
 							Text: "sdk-",
 						},
@@ -11234,7 +8922,7 @@ var services = [...]rules.Service{
 				},
 				Service: "launchdarkly",
 				File:    "launchdarkly.toml",
-				Line:    42,
+				Line:    43,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -11245,7 +8933,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops52,
+		MakeOps: ops76,
 	},
 	rules.Service{
 		ID:       "ldap",
@@ -11295,7 +8983,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "ldap",
@@ -11352,7 +9045,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "ldap",
@@ -11361,29 +9059,83 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "ldapsearch ",
-						},
-						rules.Literal{
 							Text: "ldapadd ",
-						},
-						rules.Literal{
-							Text: "ldapmodify ",
 						},
 						rules.Literal{
 							Text: "ldapdelete ",
 						},
 						rules.Literal{
-							Text: "ldapwhoami ",
+							Text: "ldapmodify ",
 						},
 						rules.Literal{
 							Text: "ldappasswd ",
+						},
+						rules.Literal{
+							Text: "ldapsearch ",
+						},
+						rules.Literal{
+							Text: "ldapwhoami ",
 						},
 					},
 					Max: 346,
 				},
 			},
+			rules.Rule{
+				ID:         "ldap-password-variable",
+				Title:      "LDAP password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"LDAP_BIND_PASSWORD",
+					"LDAP_PASSWORD",
+					"LDAP_ADMIN_PASSWORD",
+				},
+				Pattern: "(?:LDAP_BIND_PASSWORD|LDAP_PASSWORD|LDAP_ADMIN_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "ldap",
+				File:       "ldap.toml",
+				Line:       58,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "LDAP_ADMIN_PASSWORD",
+						},
+						rules.Literal{
+							Text: "LDAP_BIND_PASSWORD",
+						},
+						rules.Literal{
+							Text: "LDAP_PASSWORD",
+						},
+					},
+					Max: 156,
+				},
+			},
 		},
-		MakeOps: ops53,
+		MakeOps: ops77,
 	},
 	rules.Service{
 		ID:      "linear",
@@ -11460,7 +9212,162 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops54,
+		MakeOps: ops78,
+	},
+	rules.Service{
+		ID:      "linode",
+		Name:    "Akamai Linode",
+		Docs:    "https://techdocs.akamai.com/linode-api/reference/api",
+		BaseURL: "https://api.linode.com/v4",
+		Trust:   rules.Trust("builtin"),
+		Note:    "The list shows the first 16 characters of each token: that is the identity proof.",
+		File:    "linode.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "linode-token",
+				Title:    "Linode personal access token",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?i:linode)[\\w .\\-]{0,32}?(?i:key|token|secret|auth|password|api|credential)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{64})",
+				Entropy: &rules.Entropy{
+					Min: 3.2,
+				},
+				Service: "linode",
+				File:    "linode.toml",
+				Line:    10,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "linode",
+							Fold: true,
+						},
+					},
+					Max: 259,
+				},
+			},
+		},
+		MakeOps: ops79,
+	},
+	rules.Service{
+		ID:      "lob",
+		Name:    "Lob",
+		Docs:    "https://docs.lob.com/#tag/Authentication",
+		BaseURL: "https://api.lob.com/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "lob.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "lob-api-key",
+				Title:    "Lob API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>live_(?P<body>[0-9a-f]{35}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.2,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"lob_",
+						"lob.com",
+						"\"lob\"",
+						"lob(",
+					},
+					Within: "10 lines",
+				},
+				Service: "lob",
+				File:    "lob.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "live_",
+						},
+					},
+					Max: 40,
+				},
+			},
+			rules.Rule{
+				ID:      "lob-test-key",
+				Title:   "Lob test API key",
+				Kind:    "api-key",
+				Pattern: "(?P<secret>test_(?P<body>[0-9a-f]{35}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.2,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"lob_",
+						"lob.com",
+						"\"lob\"",
+						"lob(",
+					},
+					Within: "10 lines",
+				},
+				Service: "lob",
+				File:    "lob.toml",
+				Line:    29,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "test_",
+						},
+					},
+					Max: 40,
+				},
+			},
+		},
+		MakeOps: ops80,
+	},
+	rules.Service{
+		ID:      "mailchimp",
+		Name:    "Mailchimp",
+		Docs:    "https://mailchimp.com/developer/marketing/docs/fundamentals/",
+		BaseURL: "https://{{dc}}.api.mailchimp.com/3.0",
+		Trust:   rules.Trust("builtin"),
+		Hosts: []string{
+			".api.mailchimp.com",
+		},
+		File: "mailchimp.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "mailchimp-api-key",
+				Title:      "Mailchimp API key",
+				Severity:   2,
+				Confidence: &high,
+				Kind:       "api-key",
+				Keywords: []string{
+					"-us1",
+					"-us2",
+					"-us3",
+					"-us4",
+					"-us5",
+					"-us6",
+					"-us7",
+					"-us8",
+					"-us9",
+				},
+				Pattern: "(?P<secret>(?P<body>[0-9a-f]{32})-(?P<dc>us[0-9]{1,2}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "dc",
+					},
+				},
+				Service: "mailchimp",
+				File:    "mailchimp.toml",
+				Line:    10,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      37,
+				},
+			},
+		},
+		MakeOps: ops81,
 	},
 	rules.Service{
 		ID:      "mailgun",
@@ -11488,7 +9395,8 @@ var services = [...]rules.Service{
 				File:    "mailgun.toml",
 				Line:    9,
 				Shape: rules.Shape{
-					Max: 40,
+					Literals: []rules.Literal{},
+					Max:      40,
 				},
 			},
 			rules.Rule{
@@ -11514,7 +9422,8 @@ var services = [...]rules.Service{
 				File:    "mailgun.toml",
 				Line:    28,
 				Shape: rules.Shape{
-					Max: 50,
+					Literals: []rules.Literal{},
+					Max:      50,
 				},
 			},
 			rules.Rule{
@@ -11534,214 +9443,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "mailgunsign:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunsign",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mailgunwebhook",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "mailgun",
 							Fold: true,
 						},
@@ -11750,7 +9451,47 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops55,
+		MakeOps: ops82,
+	},
+	rules.Service{
+		ID:      "mandrill",
+		Name:    "Mailchimp Transactional (Mandrill)",
+		Docs:    "https://mailchimp.com/developer/transactional/api/",
+		BaseURL: "https://mandrillapp.com/api/1.0",
+		Trust:   rules.Trust("builtin"),
+		File:    "mandrill.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "mandrill-api-key",
+				Title:    "Mandrill API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>md-(?P<body>[A-Za-z0-9_\\-]{22}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"mandrill",
+						"mailchimp",
+					},
+					Within: "10 lines",
+				},
+				Service: "mandrill",
+				File:    "mandrill.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "md-",
+						},
+					},
+					Max: 25,
+				},
+			},
+		},
+		MakeOps: ops83,
 	},
 	rules.Service{
 		ID:      "mapbox",
@@ -11810,7 +9551,113 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops56,
+		MakeOps: ops84,
+	},
+	rules.Service{
+		ID:    "microsoft-teams",
+		Name:  "Microsoft Teams and Power Automate webhooks",
+		Docs:  "https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook",
+		Trust: rules.Trust("builtin"),
+		Hosts: []string{
+			".webhook.office.com",
+			".logic.azure.com",
+		},
+		HostFrom: "host",
+		File:     "microsoft-teams.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "microsoft-teams-webhook",
+				Title:      "Microsoft Teams webhook URL",
+				Severity:   1,
+				Confidence: &high,
+				Kind:       "webhook",
+				Keywords: []string{
+					"webhook.office.com/webhookb2/",
+				},
+				Pattern: "(?P<secret>(?P<host>[a-z0-9\\-]{1,60}\\.webhook\\.office\\.com)/webhookb2/(?P<group>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}@[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/IncomingWebhook/(?P<hook>[0-9a-f]{32})/(?P<user>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}))",
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "host",
+					},
+					rules.Part{
+						Name: "group",
+					},
+					rules.Part{
+						Name: "hook",
+					},
+					rules.Part{
+						Name: "user",
+					},
+				},
+				Service: "microsoft-teams",
+				File:    "microsoft-teams.toml",
+				Line:    11,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      249,
+				},
+			},
+			rules.Rule{
+				ID:         "microsoft-teams-webhook-v2",
+				Title:      "Microsoft Teams webhook URL (with signature)",
+				Severity:   1,
+				Confidence: &high,
+				Kind:       "webhook",
+				Keywords: []string{
+					"webhook.office.com/webhookb2/",
+				},
+				Pattern: "(?P<secret>(?P<host>[a-z0-9\\-]{1,60}\\.webhook\\.office\\.com)/webhookb2/(?P<group>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}@[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/IncomingWebhook/(?P<hook>[0-9a-f]{32})/(?P<user>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(?P<signature>[A-Za-z0-9_\\-]{20,80}))",
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "host",
+					},
+					rules.Part{
+						Name: "group",
+					},
+					rules.Part{
+						Name: "hook",
+					},
+					rules.Part{
+						Name: "user",
+					},
+					rules.Part{
+						Name: "signature",
+					},
+				},
+				Service: "microsoft-teams",
+				File:    "microsoft-teams.toml",
+				Line:    32,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      330,
+				},
+			},
+			rules.Rule{
+				ID:         "power-automate-webhook",
+				Title:      "Power Automate or Logic Apps trigger URL",
+				Severity:   2,
+				Confidence: &high,
+				Kind:       "webhook",
+				Keywords: []string{
+					"logic.azure.com",
+					"api.powerplatform.com",
+				},
+				Pattern: "(?P<secret>(?P<host>[a-z0-9.\\-]{1,80}\\.(?:logic\\.azure\\.com|environment\\.api\\.powerplatform\\.com))(?::443)?/(?P<path>(?:[A-Za-z0-9/_\\-]{1,60}/)?workflows/[0-9a-f]{32}/triggers/[A-Za-z0-9_%\\-]{1,60}/(?:paths/invoke|run)\\?[A-Za-z0-9_%=&;.\\-]{0,160}?sig=[A-Za-z0-9_%\\-]{43,64}))",
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "host",
+					},
+				},
+				Service: "microsoft-teams",
+				File:    "microsoft-teams.toml",
+				Line:    53,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      534,
+				},
+			},
+		},
+		MakeOps: ops85,
 	},
 	rules.Service{
 		ID:      "mistral",
@@ -11825,7 +9672,7 @@ var services = [...]rules.Service{
 				Title:    "Mistral AI API key",
 				Severity: 2,
 				Kind:     "api-key",
-				Pattern:  "(?i:mistral)(?:(?:[\\w.-]{0,30}(?:[ \\t\"'`:=>({\\[\\])\\\\$&-]{1,8}[\\w.-]{0,20})?|[\\w.]{0,24}[\"'\\]]?[ \\t:=>]{0,4}[{(]{1,2}[^{}\\r\\n]{0,160}?|[A-Za-z.]{0,16}(?:[\"']?[ \\t]{0,3}:[ \\t]{0,3}[{\\[]?|[\"']?[ \\t=:>]{0,4}[{(]{1,2}|\\])[ \\t]{0,3}\\r?\\n(?:[^\\r\\n]{0,80}[^\\r\\n:{\\]]\\r?\\n){0,4}?[ \\t]{0,16}[\"']?[\\w.-]{0,24})(?i:token|key|secret|passw|auth|credential)[\\w.-]{0,20}(?:[ \\t\"',{:&]{0,6}(?:\\r?\\n[ \\t]{0,16})?[\"']?(?i:value|default|string|str)|</key>\\s{0,12}<string|[`\"']?[ ](?:to|is|as)[ :]|[\"'][ \\t]{0,3}\\{[ \\t]{0,3}\\r?\\n(?:[^\\r\\n}]{1,80}\\r?\\n){0,3}?[ \\t]{0,8}default)?[ \\t\"'`:=,>({\\[\\])\\\\|?@$-]{1,12}|[\\w.]{0,30}\\([ \\t]{0,4}[\"'])(?:(?i:bearer|basic|token)[ ])?(?P<secret>[A-Za-z0-9]{32})",
+				Pattern:  "(?i:(?:mistral|codestral))(?:(?:[\\w.-]{0,30}(?:[ \\t\"'`:=>({\\[\\])\\\\$&-]{1,8}[\\w.-]{0,20})?|[\\w.]{0,24}[\"'\\]]?[ \\t:=>]{0,4}[{(]{1,2}[^{}\\r\\n]{0,160}?|[A-Za-z.]{0,16}(?:[\"']?[ \\t]{0,3}:[ \\t]{0,3}[{\\[]?|[\"']?[ \\t=:>]{0,4}[{(]{1,2}|\\])[ \\t]{0,3}\\r?\\n(?:[^\\r\\n]{0,80}[^\\r\\n:{\\]]\\r?\\n){0,4}?[ \\t]{0,16}[\"']?[\\w.-]{0,24})(?i:token|key|secret|passw|auth|credential)[\\w.-]{0,20}(?:[ \\t\"',{:&]{0,6}(?:\\r?\\n[ \\t]{0,16})?[\"']?(?i:value|default|string|str)|</key>\\s{0,12}<string|[`\"']?[ ](?:to|is|as)[ :]|[\"'][ \\t]{0,3}\\{[ \\t]{0,3}\\r?\\n(?:[^\\r\\n}]{1,80}\\r?\\n){0,3}?[ \\t]{0,8}default)?[ \\t\"'`:=,>({\\[\\])\\\\|?@$-]{1,12}|[\\w.]{0,30}\\([ \\t]{0,4}[\"'])(?:(?i:bearer|basic|token)[ ])?(?P<secret>[A-Za-z0-9]{32})",
 				Entropy: &rules.Entropy{
 					Over: "secret",
 					Min:  3.7,
@@ -11840,51 +9687,15 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
+							Text: "codestral",
+							Fold: true,
+						},
+						rules.Literal{
 							Text: "mistral",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "mistral(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "mistral( ",
-							Fold: true,
-						},
 					},
-					Max: 2454,
+					Max: 2456,
 				},
 			},
 			rules.Rule{
@@ -11914,14 +9725,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "apikey",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "api-key",
 							Fold: true,
 						},
@@ -11929,12 +9732,20 @@ var services = [...]rules.Service{
 							Text: "api_key",
 							Fold: true,
 						},
+						rules.Literal{
+							Text: "apikey",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "bearer",
+							Fold: true,
+						},
 					},
 					Max: 57,
 				},
 			},
 		},
-		MakeOps: ops57,
+		MakeOps: ops86,
 	},
 	rules.Service{
 		ID:      "mongodb-atlas",
@@ -12006,163 +9817,15 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "privatekey:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "atlaskey`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "atlas",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "private_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "privatekey",
 							Fold: true,
 						},
 					},
@@ -12170,7 +9833,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops58,
+		MakeOps: ops87,
 	},
 	rules.Service{
 		ID:       "mongodb",
@@ -12224,7 +9887,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "mongodb",
@@ -12233,17 +9901,75 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "mongodb://",
+							Text: "mongodb+srv://",
 						},
 						rules.Literal{
-							Text: "mongodb+srv://",
+							Text: "mongodb://",
 						},
 					},
 					Max: 1300,
 				},
 			},
+			rules.Rule{
+				ID:         "mongodb-password-variable",
+				Title:      "MongoDB password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"MONGO_INITDB_ROOT_PASSWORD",
+					"MONGODB_PASSWORD",
+					"MONGO_PASSWORD",
+					"MONGODB_ROOT_PASSWORD",
+				},
+				Pattern: "(?:MONGO_INITDB_ROOT_PASSWORD|MONGODB_PASSWORD|MONGO_PASSWORD|MONGODB_ROOT_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "mongodb",
+				File:       "mongodb.toml",
+				Line:       40,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "MONGODB_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MONGODB_ROOT_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MONGO_INITDB_ROOT_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MONGO_PASSWORD",
+						},
+					},
+					Max: 163,
+				},
+			},
 		},
-		MakeOps: ops59,
+		MakeOps: ops88,
 	},
 	rules.Service{
 		ID:       "mysql",
@@ -12303,7 +10029,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "mysql",
@@ -12312,25 +10043,25 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "mysql://",
-						},
-						rules.Literal{
-							Text: "mysql2://",
-						},
-						rules.Literal{
-							Text: "mysqlx://",
-						},
-						rules.Literal{
-							Text: "mysql+",
+							Text: "mariadb+",
 						},
 						rules.Literal{
 							Text: "mariadb://",
 						},
 						rules.Literal{
-							Text: "mariadb+",
+							Text: "mysql+",
+						},
+						rules.Literal{
+							Text: "mysql2://",
+						},
+						rules.Literal{
+							Text: "mysql://",
 						},
 						rules.Literal{
 							Text: "mysqls://",
+						},
+						rules.Literal{
+							Text: "mysqlx://",
 						},
 					},
 					Max: 545,
@@ -12371,14 +10102,20 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "mysql",
 				File:       "mysql.toml",
 				Line:       40,
 				Shape: rules.Shape{
-					Max: 356,
+					Literals: []rules.Literal{},
+					Max:      356,
 				},
 			},
 			rules.Rule{
@@ -12428,7 +10165,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "mysql",
@@ -12436,9 +10178,6 @@ var services = [...]rules.Service{
 				Line:       64,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "jdbc:mysql://",
-						},
 						rules.Literal{
 							Text: "jdbc:mariadb://",
 						},
@@ -12462,7 +10201,7 @@ var services = [...]rules.Service{
 					"MARIADB_PASSWORD",
 					"MARIADB_ROOT_PASSWORD",
 				},
-				Pattern: "(?:MYSQL_PWD|MYSQL_(?:ROOT_)?PASSWORD|MARIADB_(?:ROOT_)?PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{6,128})",
+				Pattern: "(?:MYSQL_PWD|MYSQL_(?:ROOT_)?PASSWORD|MARIADB_(?:ROOT_)?PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
 				Entropy: &rules.Entropy{
 					Min: 2.5,
 				},
@@ -12479,7 +10218,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "mysql",
@@ -12488,19 +10232,19 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "MYSQL_PWD",
+							Text: "MARIADB_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MARIADB_ROOT_PASSWORD",
 						},
 						rules.Literal{
 							Text: "MYSQL_PASSWORD",
 						},
 						rules.Literal{
+							Text: "MYSQL_PWD",
+						},
+						rules.Literal{
 							Text: "MYSQL_ROOT_PASSWORD",
-						},
-						rules.Literal{
-							Text: "MARIADB_PASSWORD",
-						},
-						rules.Literal{
-							Text: "MARIADB_ROOT_PASSWORD",
 						},
 					},
 					Max: 158,
@@ -12552,7 +10296,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "mysql",
@@ -12561,29 +10310,29 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "mysql ",
+							Text: "mariadb ",
 						},
 						rules.Literal{
-							Text: "mysqldump ",
+							Text: "mariadb-dump ",
+						},
+						rules.Literal{
+							Text: "mysql ",
 						},
 						rules.Literal{
 							Text: "mysqladmin ",
 						},
 						rules.Literal{
+							Text: "mysqldump ",
+						},
+						rules.Literal{
 							Text: "mysqlimport ",
-						},
-						rules.Literal{
-							Text: "mariadb ",
-						},
-						rules.Literal{
-							Text: "mariadb-dump ",
 						},
 					},
 					Max: 250,
 				},
 			},
 		},
-		MakeOps: ops60,
+		MakeOps: ops89,
 	},
 	rules.Service{
 		ID:      "neon",
@@ -12616,7 +10365,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops61,
+		MakeOps: ops90,
 	},
 	rules.Service{
 		ID:      "netlify",
@@ -12643,13 +10392,13 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "nfp_",
+							Text: "nfc_",
 						},
 						rules.Literal{
 							Text: "nfo_",
 						},
 						rules.Literal{
-							Text: "nfc_",
+							Text: "nfp_",
 						},
 						rules.Literal{
 							Text: "nfu_",
@@ -12675,130 +10424,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "netlify:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify:=bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=>bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify(bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify,bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify:bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "netlify`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "netlify",
 							Fold: true,
 						},
@@ -12807,7 +10432,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops62,
+		MakeOps: ops91,
 	},
 	rules.Service{
 		ID:      "new-relic",
@@ -12858,7 +10483,8 @@ var services = [...]rules.Service{
 				File:    "new-relic.toml",
 				Line:    27,
 				Shape: rules.Shape{
-					Max: 46,
+					Literals: []rules.Literal{},
+					Max:      46,
 				},
 			},
 			rules.Rule{
@@ -12921,10 +10547,10 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "NRRA-",
+							Text: "NRAA-",
 						},
 						rules.Literal{
-							Text: "NRAA-",
+							Text: "NRRA-",
 						},
 					},
 					Max: 47,
@@ -12953,7 +10579,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops63,
+		MakeOps: ops92,
 	},
 	rules.Service{
 		ID:      "nexosis",
@@ -12979,7 +10605,7 @@ var services = [...]rules.Service{
 				Keywords: []string{
 					"nexosis",
 				},
-				Pattern: "(?i:nexosis)[\\w .\\-]{0,32}?(?i:key|secret|token|primary|secondary)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{32})",
+				Pattern: "(?i:nexosis)(?:[\\w .\\-]{0,32}?(?i:key|secret|token|primary|secondary)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}|[\"'`\\])]{0,3}\\s{0,4}(?:=>|:=|[=:])\\s{0,4}[\"'`]?)(?P<secret>[0-9a-f]{32})",
 				Entropy: &rules.Entropy{
 					Min: 3,
 				},
@@ -12995,46 +10621,6 @@ var services = [...]rules.Service{
 				Line:    17,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "nexosiskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosiskey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosissecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosissecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosistoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosistoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosisprimary",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosisprimary",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosissecondary",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexosissecondary",
-							Fold: true,
-						},
 						rules.Literal{
 							Text: "nexosis",
 							Fold: true,
@@ -13066,11 +10652,13 @@ var services = [...]rules.Service{
 					"deadbeef",
 					"abcdefabcdef",
 				},
+				Hook:    &yes,
 				Service: "nexosis",
 				File:    "nexosis.toml",
-				Line:    64,
+				Line:    66,
 				Shape: rules.Shape{
-					Max: 196,
+					Literals: []rules.Literal{},
+					Max:      196,
 				},
 			},
 			rules.Rule{
@@ -13096,15 +10684,17 @@ var services = [...]rules.Service{
 					"deadbeef",
 					"abcdefabcdef",
 				},
+				Hook:    &yes,
 				Service: "nexosis",
 				File:    "nexosis.toml",
-				Line:    98,
+				Line:    101,
 				Shape: rules.Shape{
-					Max: 444,
+					Literals: []rules.Literal{},
+					Max:      444,
 				},
 			},
 		},
-		MakeOps: ops64,
+		MakeOps: ops93,
 	},
 	rules.Service{
 		ID:    "nexqloud",
@@ -13198,7 +10788,7 @@ var services = [...]rules.Service{
 				Severity:   2,
 				Confidence: &medium,
 				Kind:       "api-key",
-				Pattern:    "(?i:nexqloud)[_.\\-]?(?i:dcp[_.\\-]?)?(?:(?i:api|access|service|account|personal|refresh|temporary|temp|prod|stg|dev|test)[_.\\-]?){0,3}(?i:key|token|secret)[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:value[\\s\\\"'=:]{1,6})?(?P<secret>[A-Za-z0-9][A-Za-z0-9_.\\-]{14,158}[A-Za-z0-9])",
+				Pattern:    "(?i:nexqloud)[_.\\-]?(?i:dcp[_.\\-]?)?(?:(?i:api|access|service|account|personal|refresh|temporary|temp|prod|stg|dev|test)[_.\\-]?){0,3}(?i:key|token|secret)[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:(?:value|default)[\\s\"'=:]{1,8})?(?P<secret>[A-Za-z0-9][A-Za-z0-9_.\\-]{14,158}[A-Za-z0-9])",
 				Entropy: &rules.Entropy{
 					Min: 3.5,
 				},
@@ -13209,6 +10799,7 @@ var services = [...]rules.Service{
 					"^(?:process|os|env|config|settings|ctx|this|self|secrets|vars)\\.",
 					"(?i)your|example|placeholder|xxxx|getenv|environ",
 				},
+				Hook:    &yes,
 				Service: "nexqloud",
 				File:    "nexqloud.toml",
 				Line:    73,
@@ -13218,84 +10809,8 @@ var services = [...]rules.Service{
 							Text: "nexqloud",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "nexqlouddcp",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqlouddcp-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqlouddcp.",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqlouddcp_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud-dcp",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud-dcp-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud-dcp.",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud-dcp_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud.",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud.dcp",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud.dcp-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud.dcp.",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud.dcp_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud_dcp",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud_dcp-",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud_dcp.",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "nexqloud_dcp_",
-							Fold: true,
-						},
 					},
-					Max: 291,
+					Max: 295,
 				},
 			},
 			rules.Rule{
@@ -13322,11 +10837,13 @@ var services = [...]rules.Service{
 					"^(?:process|os|env|config|settings|ctx|this|self|secrets|vars)\\.",
 					"(?i)your|example|placeholder|xxxx|getenv|environ",
 				},
+				Hook:    &yes,
 				Service: "nexqloud",
 				File:    "nexqloud.toml",
-				Line:    103,
+				Line:    104,
 				Shape: rules.Shape{
-					Max: 257,
+					Literals: []rules.Literal{},
+					Max:      257,
 				},
 			},
 			rules.Rule{
@@ -13349,103 +10866,11 @@ var services = [...]rules.Service{
 				},
 				Service: "nexqloud",
 				File:    "nexqloud.toml",
-				Line:    131,
+				Line:    133,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "dcpclient(apikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient(apikey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient(apikey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient(api_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient(api_key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient(api_key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclient ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(apikey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(apikey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(apikey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(api_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(api_key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(api_key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "dcpclientoptions ",
+							Text: "dcpclient",
 							Fold: true,
 						},
 					},
@@ -13453,7 +10878,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops65,
+		MakeOps: ops94,
 	},
 	rules.Service{
 		ID:      "ngrok",
@@ -13484,7 +10909,8 @@ var services = [...]rules.Service{
 				File:    "ngrok.toml",
 				Line:    10,
 				Shape: rules.Shape{
-					Max: 49,
+					Literals: []rules.Literal{},
+					Max:      49,
 				},
 			},
 			rules.Rule{
@@ -13506,52 +10932,12 @@ var services = [...]rules.Service{
 							Text: "ngrok",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "ngrok(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "ngrok( ",
-							Fold: true,
-						},
 					},
 					Max: 2463,
 				},
 			},
 		},
-		MakeOps: ops66,
+		MakeOps: ops95,
 	},
 	rules.Service{
 		ID:      "notion",
@@ -13634,7 +11020,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops67,
+		MakeOps: ops96,
 	},
 	rules.Service{
 		ID:    "npm",
@@ -13687,59 +11073,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "_authtoken:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken:\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken:'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "_authtoken'",
+							Text: "_authtoken",
 							Fold: true,
 						},
 					},
@@ -13763,40 +11097,13 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "\n_auth=",
-						},
-						rules.Literal{
-							Text: "\n_auth=\"",
-						},
-						rules.Literal{
-							Text: "\n_auth='",
-						},
-						rules.Literal{
-							Text: "\n_auth=\t",
-						},
-						rules.Literal{
-							Text: "\n_auth= ",
-						},
-						rules.Literal{
 							Text: "\n_auth\t",
 						},
 						rules.Literal{
 							Text: "\n_auth ",
 						},
 						rules.Literal{
-							Text: ":_auth=",
-						},
-						rules.Literal{
-							Text: ":_auth=\"",
-						},
-						rules.Literal{
-							Text: ":_auth='",
-						},
-						rules.Literal{
-							Text: ":_auth=\t",
-						},
-						rules.Literal{
-							Text: ":_auth= ",
+							Text: "\n_auth=",
 						},
 						rules.Literal{
 							Text: ":_auth\t",
@@ -13804,12 +11111,15 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: ":_auth ",
 						},
+						rules.Literal{
+							Text: ":_auth=",
+						},
 					},
 					Max: 219,
 				},
 			},
 		},
-		MakeOps: ops68,
+		MakeOps: ops97,
 	},
 	rules.Service{
 		ID:    "nuget",
@@ -13841,7 +11151,40 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops69,
+		MakeOps: ops98,
+	},
+	rules.Service{
+		ID:      "nvidia",
+		Name:    "NVIDIA NGC / build",
+		Docs:    "https://docs.nvidia.com/ngc/gpu-cloud/ngc-user-guide/index.html",
+		BaseURL: "https://api.ngc.nvidia.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "nvidia.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "nvidia-api-key",
+				Title:    "NVIDIA API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>nvapi-(?P<body>[A-Za-z0-9_\\-]{60,70}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4.2,
+				},
+				Service: "nvidia",
+				File:    "nvidia.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "nvapi-",
+						},
+					},
+					Max: 76,
+				},
+			},
+		},
+		MakeOps: ops99,
 	},
 	rules.Service{
 		ID:    "okta",
@@ -13890,7 +11233,8 @@ var services = [...]rules.Service{
 				File:    "okta.toml",
 				Line:    12,
 				Shape: rules.Shape{
-					Max: 42,
+					Literals: []rules.Literal{},
+					Max:      42,
 				},
 			},
 			rules.Rule{
@@ -13910,6 +11254,12 @@ var services = [...]rules.Service{
 						Within:   "10 lines",
 						Optional: true,
 					},
+					rules.Part{
+						Name:     "host",
+						Pattern:  "(?P<host>[a-z0-9][a-z0-9-]{0,60}\\.(?:okta|oktapreview|okta-emea|okta-gov)\\.com)",
+						Within:   "15 lines",
+						Optional: true,
+					},
 				},
 				Allow: []string{
 					"^[A-Za-z_-]{1,80}$",
@@ -13924,52 +11274,12 @@ var services = [...]rules.Service{
 							Text: "okta",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "okta(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "okta( ",
-							Fold: true,
-						},
 					},
 					Max: 2479,
 				},
 			},
 		},
-		MakeOps: ops70,
+		MakeOps: ops100,
 	},
 	rules.Service{
 		ID:    "onepassword",
@@ -14030,11 +11340,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "op_connect_token",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "opconnecttoken",
+							Text: "1password_connect_token",
 							Fold: true,
 						},
 						rules.Literal{
@@ -14042,7 +11348,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "1password_connect_token",
+							Text: "op_connect_token",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "opconnecttoken",
 							Fold: true,
 						},
 					},
@@ -14050,7 +11360,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops71,
+		MakeOps: ops101,
 	},
 	rules.Service{
 		ID:      "openai",
@@ -14127,11 +11437,12 @@ var services = [...]rules.Service{
 				File:    "openai.toml",
 				Line:    58,
 				Shape: rules.Shape{
-					Max: 60,
+					Literals: []rules.Literal{},
+					Max:      60,
 				},
 			},
 		},
-		MakeOps: ops72,
+		MakeOps: ops102,
 	},
 	rules.Service{
 		ID:      "openrouter",
@@ -14164,7 +11475,222 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops73,
+		MakeOps: ops103,
+	},
+	rules.Service{
+		ID:      "ovh",
+		Name:    "OVHcloud",
+		Docs:    "https://help.ovhcloud.com/csm/en-api-getting-started-ovhcloud-api",
+		BaseURL: "https://api.ovh.com/1.0",
+		Trust:   rules.Trust("builtin"),
+		File:    "ovh.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "ovh-application-secret",
+				Title:    "OVHcloud application secret",
+				Severity: 2,
+				Kind:     "application-secret",
+				Pattern:  "[\\w.]{0,8}(?i:application[_\\-]?secret|app[_\\-]?secret)[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?P<secret>[A-Za-z0-9]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3.6,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"ovhcloud",
+						"ovh_",
+						"ovh-",
+						"ovh.",
+						"[ovh",
+						"ovh:",
+						"ovhapp",
+						"ovhcons",
+					},
+					Within: "15 lines",
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "application_key",
+						Pattern:  "(?i:application_?key)[\"]?\\s{0,4}[=:]\\s{0,4}[\"]?(?P<application_key>[A-Za-z0-9]{16})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
+				Service: "ovh",
+				File:    "ovh.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      129,
+				},
+			},
+			rules.Rule{
+				ID:       "ovh-consumer-key",
+				Title:    "OVHcloud consumer key",
+				Severity: 3,
+				Kind:     "consumer-key",
+				Pattern:  "[\\w.]{0,8}(?i:consumer[_\\-]?key)[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?P<secret>[A-Za-z0-9]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3.6,
+				},
+				Context: &rules.Context{
+					Any: []string{
+						"ovhcloud",
+						"ovh_",
+						"ovh-",
+						"ovh.",
+						"[ovh",
+						"ovh:",
+						"ovhapp",
+						"ovhcons",
+					},
+					Within: "15 lines",
+				},
+				Service: "ovh",
+				File:    "ovh.toml",
+				Line:    34,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{},
+					Max:      123,
+				},
+			},
+		},
+		MakeOps: ops104,
+	},
+	rules.Service{
+		ID:      "paddle",
+		Name:    "Paddle",
+		Docs:    "https://developer.paddle.com/api-reference/about/authentication",
+		BaseURL: "https://api.paddle.com",
+		Trust:   rules.Trust("builtin"),
+		Hosts: []string{
+			"sandbox-api.paddle.com",
+		},
+		File: "paddle.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "paddle-api-key",
+				Title:    "Paddle API key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>pdl_live_(?P<id>apikey_[a-z0-9]{26})_(?P<body>[A-Za-z0-9]{22})_[A-Za-z0-9]{3})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "id",
+					},
+				},
+				Service: "paddle",
+				File:    "paddle.toml",
+				Line:    10,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pdl_live_apikey_",
+						},
+					},
+					Max: 69,
+				},
+			},
+			rules.Rule{
+				ID:      "paddle-api-key-sandbox",
+				Title:   "Paddle sandbox API key",
+				Kind:    "api-key",
+				Pattern: "(?P<secret>pdl_sdbx_(?P<id>apikey_[a-z0-9]{26})_(?P<body>[A-Za-z0-9]{22})_[A-Za-z0-9]{3})",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "id",
+					},
+				},
+				Service: "paddle",
+				File:    "paddle.toml",
+				Line:    30,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pdl_sdbx_apikey_",
+						},
+					},
+					Max: 69,
+				},
+			},
+		},
+		MakeOps: ops105,
+	},
+	rules.Service{
+		ID:      "pagerduty",
+		Name:    "PagerDuty",
+		Docs:    "https://developer.pagerduty.com/docs/authentication",
+		BaseURL: "https://api.pagerduty.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "pagerduty.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "pagerduty-api-key",
+				Title:    "PagerDuty API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?i:pagerduty|pager_duty)[\\w .\\-]{0,32}?(?i:key|token|secret|auth)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>(?:u\\+[A-Za-z0-9_\\-]{18}|[A-Za-z0-9_\\-]{20}))",
+				Entropy: &rules.Entropy{
+					Min: 3.4,
+				},
+				Allow: []string{
+					"^[a-z_\\-]{20}$",
+					"^[A-Z_\\-]{20}$",
+					"^[A-Za-z]?[a-z]{2,16}(?:[A-Z][a-z]{1,16}){1,4}$",
+				},
+				Service: "pagerduty",
+				File:    "pagerduty.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pager_duty",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "pagerduty",
+							Fold: true,
+						},
+					},
+					Max: 215,
+				},
+			},
+			rules.Rule{
+				ID:          "pagerduty-integration-key",
+				Title:       "PagerDuty integration key",
+				Description: "Opens incidents; reads nothing.",
+				Severity:    1,
+				Kind:        "integration-key",
+				Pattern:     "(?i:pagerduty|pager_duty)[\\w .\\-]{0,32}?(?i:integration[_\\-]?key|routing[_\\-]?key|service[_\\-]?key)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-z]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3.2,
+				},
+				Service: "pagerduty",
+				File:    "pagerduty.toml",
+				Line:    33,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pager_duty",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "pagerduty",
+							Fold: true,
+						},
+					},
+					Max: 236,
+				},
+			},
+		},
+		MakeOps: ops106,
 	},
 	rules.Service{
 		ID:      "paypal",
@@ -14206,7 +11732,8 @@ var services = [...]rules.Service{
 				File:    "paypal.toml",
 				Line:    9,
 				Shape: rules.Shape{
-					Max: 80,
+					Literals: []rules.Literal{},
+					Max:      80,
 				},
 			},
 			rules.Rule{
@@ -14235,7 +11762,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops74,
+		MakeOps: ops107,
 	},
 	rules.Service{
 		ID:      "perplexity",
@@ -14268,7 +11795,62 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops75,
+		MakeOps: ops108,
+	},
+	rules.Service{
+		ID:      "pinecone",
+		Name:    "Pinecone",
+		Docs:    "https://docs.pinecone.io/guides/projects/manage-api-keys",
+		BaseURL: "https://api.pinecone.io",
+		Trust:   rules.Trust("builtin"),
+		File:    "pinecone.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "pinecone-api-key",
+				Title:    "Pinecone API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>pcsk_[A-Za-z0-9]{5,6}_(?P<body>[A-Za-z0-9]{63}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Service: "pinecone",
+				File:    "pinecone.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pcsk_",
+						},
+					},
+					Max: 75,
+				},
+			},
+			rules.Rule{
+				ID:       "pinecone-api-key-legacy",
+				Title:    "Pinecone API key (UUID)",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?i:pinecone)[\\w .\\-]{0,32}?(?i:key|token)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Service: "pinecone",
+				File:    "pinecone.toml",
+				Line:    29,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pinecone",
+							Fold: true,
+						},
+					},
+					Max: 228,
+				},
+			},
+		},
+		MakeOps: ops109,
 	},
 	rules.Service{
 		ID:      "plaid",
@@ -14276,14 +11858,17 @@ var services = [...]rules.Service{
 		Docs:    "https://plaid.com/docs/api/items/",
 		BaseURL: "https://production.plaid.com",
 		Trust:   rules.Trust("builtin"),
-		File:    "plaid.toml",
+		Hosts: []string{
+			".plaid.com",
+		},
+		File: "plaid.toml",
 		Rules: []rules.Rule{
 			rules.Rule{
 				ID:       "plaid-access-token",
 				Title:    "Plaid access token of a bank connection",
 				Severity: 3,
 				Kind:     "access-token",
-				Pattern:  "(?:access-sandbox-|access-development-|access-production-)(?P<body>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+				Pattern:  "access-(?P<environment>sandbox|development|production)-(?P<body>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
 				Entropy: &rules.Entropy{
 					Over: "body",
 					Min:  3,
@@ -14308,17 +11893,17 @@ var services = [...]rules.Service{
 				},
 				Service: "plaid",
 				File:    "plaid.toml",
-				Line:    9,
+				Line:    10,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "access-sandbox-",
-						},
 						rules.Literal{
 							Text: "access-development-",
 						},
 						rules.Literal{
 							Text: "access-production-",
+						},
+						rules.Literal{
+							Text: "access-sandbox-",
 						},
 					},
 					Max: 55,
@@ -14350,13 +11935,14 @@ var services = [...]rules.Service{
 				},
 				Service: "plaid",
 				File:    "plaid.toml",
-				Line:    28,
+				Line:    29,
 				Shape: rules.Shape{
-					Max: 30,
+					Literals: []rules.Literal{},
+					Max:      30,
 				},
 			},
 		},
-		MakeOps: ops76,
+		MakeOps: ops110,
 	},
 	rules.Service{
 		ID:      "planetscale",
@@ -14406,14 +11992,6 @@ var services = [...]rules.Service{
 					Over: "body",
 					Min:  3.4,
 				},
-				Parts: []rules.Part{
-					rules.Part{
-						Name:     "host",
-						Pattern:  "(?P<host>[a-z0-9.-]{2,60}\\.(?:psdb\\.cloud|pscale\\.us))",
-						Within:   "6 lines",
-						Optional: true,
-					},
-				},
 				Service: "planetscale",
 				File:    "planetscale.toml",
 				Line:    27,
@@ -14438,7 +12016,7 @@ var services = [...]rules.Service{
 				},
 				Service: "planetscale",
 				File:    "planetscale.toml",
-				Line:    46,
+				Line:    45,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -14449,7 +12027,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops77,
+		MakeOps: ops111,
 	},
 	rules.Service{
 		ID:       "postgres",
@@ -14514,7 +12092,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "postgres",
@@ -14523,40 +12106,40 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "postgres://",
-						},
-						rules.Literal{
-							Text: "postgresql://",
-						},
-						rules.Literal{
-							Text: "postgres+",
-						},
-						rules.Literal{
-							Text: "postgresql+",
-						},
-						rules.Literal{
-							Text: "psql://",
-						},
-						rules.Literal{
-							Text: "pgsql://",
-						},
-						rules.Literal{
 							Text: "cockroach://",
 						},
 						rules.Literal{
 							Text: "cockroachdb://",
 						},
 						rules.Literal{
-							Text: "redshift://",
+							Text: "pgsql://",
+						},
+						rules.Literal{
+							Text: "postgis://",
+						},
+						rules.Literal{
+							Text: "postgres+",
+						},
+						rules.Literal{
+							Text: "postgres://",
+						},
+						rules.Literal{
+							Text: "postgresql+",
+						},
+						rules.Literal{
+							Text: "postgresql://",
+						},
+						rules.Literal{
+							Text: "psql://",
 						},
 						rules.Literal{
 							Text: "redshift+",
 						},
 						rules.Literal{
-							Text: "timescaledb://",
+							Text: "redshift://",
 						},
 						rules.Literal{
-							Text: "postgis://",
+							Text: "timescaledb://",
 						},
 					},
 					Max: 549,
@@ -14610,7 +12193,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "postgres",
@@ -14625,10 +12213,10 @@ var services = [...]rules.Service{
 							Text: "jdbc:redshift://",
 						},
 						rules.Literal{
-							Text: "postgresql://",
+							Text: "postgres://",
 						},
 						rules.Literal{
-							Text: "postgres://",
+							Text: "postgresql://",
 						},
 					},
 					Max: 781,
@@ -14679,7 +12267,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "postgres",
@@ -14689,12 +12282,6 @@ var services = [...]rules.Service{
 					Literals: []rules.Literal{
 						rules.Literal{
 							Text: "password=",
-						},
-						rules.Literal{
-							Text: "password=\"",
-						},
-						rules.Literal{
-							Text: "password='",
 						},
 					},
 					Max: 138,
@@ -14713,7 +12300,7 @@ var services = [...]rules.Service{
 					"PG_PASSWORD",
 					"PGPASS_PASSWORD",
 				},
-				Pattern: "(?:PGPASSWORD|POSTGRES_PASSWORD|POSTGRESQL_PASSWORD|PG_PASSWORD|PGPASS_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{6,128})",
+				Pattern: "(?:PGPASSWORD|POSTGRES_PASSWORD|POSTGRESQL_PASSWORD|PG_PASSWORD|PGPASS_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
 				Entropy: &rules.Entropy{
 					Min: 2.5,
 				},
@@ -14730,7 +12317,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "postgres",
@@ -14742,23 +12334,23 @@ var services = [...]rules.Service{
 							Text: "PGPASSWORD",
 						},
 						rules.Literal{
-							Text: "POSTGRES_PASSWORD",
-						},
-						rules.Literal{
-							Text: "POSTGRESQL_PASSWORD",
+							Text: "PGPASS_PASSWORD",
 						},
 						rules.Literal{
 							Text: "PG_PASSWORD",
 						},
 						rules.Literal{
-							Text: "PGPASS_PASSWORD",
+							Text: "POSTGRESQL_PASSWORD",
+						},
+						rules.Literal{
+							Text: "POSTGRES_PASSWORD",
 						},
 					},
 					Max: 156,
 				},
 			},
 		},
-		MakeOps: ops78,
+		MakeOps: ops112,
 	},
 	rules.Service{
 		ID:      "posthog",
@@ -14807,20 +12399,20 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "phs_",
-						},
-						rules.Literal{
 							Text: "pha_",
 						},
 						rules.Literal{
 							Text: "phr_",
+						},
+						rules.Literal{
+							Text: "phs_",
 						},
 					},
 					Max: 64,
 				},
 			},
 		},
-		MakeOps: ops79,
+		MakeOps: ops113,
 	},
 	rules.Service{
 		ID:      "postman",
@@ -14875,7 +12467,98 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops80,
+		MakeOps: ops114,
+	},
+	rules.Service{
+		ID:      "postmark",
+		Name:    "Postmark",
+		Docs:    "https://postmarkapp.com/developer/api/overview",
+		BaseURL: "https://api.postmarkapp.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "postmark.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "postmark-account-token",
+				Title:    "Postmark account token",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?i:postmark[\\w .\\-]{0,16}?account)[\\w .\\-]{0,32}?(?i:key|token|secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Service: "postmark",
+				File:    "postmark.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "postmark",
+							Fold: true,
+						},
+					},
+					Max: 300,
+				},
+			},
+			rules.Rule{
+				ID:       "postmark-server-token",
+				Title:    "Postmark server token",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?i:postmark)[\\w .\\-]{0,32}?(?i:key|token|secret|auth|password|api|credential)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Service: "postmark",
+				File:    "postmark.toml",
+				Line:    29,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "postmark",
+							Fold: true,
+						},
+					},
+					Max: 233,
+				},
+			},
+		},
+		MakeOps: ops115,
+	},
+	rules.Service{
+		ID:      "prefect",
+		Name:    "Prefect Cloud",
+		Docs:    "https://docs.prefect.io/v3/how-to-guides/cloud/manage-users/api-keys",
+		BaseURL: "https://api.prefect.cloud/api",
+		Trust:   rules.Trust("builtin"),
+		File:    "prefect.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "prefect-api-key",
+				Title:    "Prefect API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>pn[ub]_(?P<body>[A-Za-z0-9]{36}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.8,
+				},
+				Service: "prefect",
+				File:    "prefect.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "pnb_",
+						},
+						rules.Literal{
+							Text: "pnu_",
+						},
+					},
+					Max: 40,
+				},
+			},
+		},
+		MakeOps: ops116,
 	},
 	rules.Service{
 		ID:    "private-key",
@@ -14905,10 +12588,10 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "-----BEGIN PRIVATE KEY-----",
+							Text: "-----BEGIN ANY PRIVATE KEY-----",
 						},
 						rules.Literal{
-							Text: "-----BEGIN RSA PRIVATE KEY-----",
+							Text: "-----BEGIN DH PRIVATE KEY-----",
 						},
 						rules.Literal{
 							Text: "-----BEGIN DSA PRIVATE KEY-----",
@@ -14923,19 +12606,19 @@ var services = [...]rules.Service{
 							Text: "-----BEGIN ED25519 PRIVATE KEY-----",
 						},
 						rules.Literal{
-							Text: "-----BEGIN X25519 PRIVATE KEY-----",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DH PRIVATE KEY-----",
-						},
-						rules.Literal{
-							Text: "-----BEGIN ANY PRIVATE KEY-----",
-						},
-						rules.Literal{
 							Text: "-----BEGIN NEBULA ED25519 PRIVATE KEY-----",
 						},
 						rules.Literal{
+							Text: "-----BEGIN PRIVATE KEY-----",
+						},
+						rules.Literal{
+							Text: "-----BEGIN RSA PRIVATE KEY-----",
+						},
+						rules.Literal{
 							Text: "-----BEGIN SM2 PRIVATE KEY-----",
+						},
+						rules.Literal{
+							Text: "-----BEGIN X25519 PRIVATE KEY-----",
 						},
 					},
 					Max: 65536,
@@ -15016,10 +12699,10 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "-----BEGIN ENCRYPTED PRIVATE KEY-----",
+							Text: "-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----",
 						},
 						rules.Literal{
-							Text: "-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----",
+							Text: "-----BEGIN ENCRYPTED PRIVATE KEY-----",
 						},
 						rules.Literal{
 							Text: "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
@@ -15046,10 +12729,64 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "-----BEGIN RSA PRIVATE KEY-----\\n",
+							Text: "-----BEGIN DSA PRIVATE KEY-----\t",
 						},
 						rules.Literal{
-							Text: "-----BEGIN RSA PRIVATE KEY-----\\r",
+							Text: "-----BEGIN DSA PRIVATE KEY-----\n",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----\f",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----\r",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY----- ",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----\"",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----+",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----,",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----\\n",
+						},
+						rules.Literal{
+							Text: "-----BEGIN DSA PRIVATE KEY-----\\r",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\t",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\n",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\f",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\r",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY----- ",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\"",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----+",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----,",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\\n",
+						},
+						rules.Literal{
+							Text: "-----BEGIN EC PRIVATE KEY-----\\r",
 						},
 						rules.Literal{
 							Text: "-----BEGIN RSA PRIVATE KEY-----\t",
@@ -15076,64 +12813,10 @@ var services = [...]rules.Service{
 							Text: "-----BEGIN RSA PRIVATE KEY-----,",
 						},
 						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\\n",
+							Text: "-----BEGIN RSA PRIVATE KEY-----\\n",
 						},
 						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\\r",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\t",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\n",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\f",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\r",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY----- ",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----\"",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----+",
-						},
-						rules.Literal{
-							Text: "-----BEGIN DSA PRIVATE KEY-----,",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\\n",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\\r",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\t",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\n",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\f",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\r",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY----- ",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----\"",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----+",
-						},
-						rules.Literal{
-							Text: "-----BEGIN EC PRIVATE KEY-----,",
+							Text: "-----BEGIN RSA PRIVATE KEY-----\\r",
 						},
 					},
 					Max: 65536,
@@ -15298,6 +12981,30 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
+							Text: "MC4CAQAwBQYDK2VwBCIEI",
+						},
+						rules.Literal{
+							Text: "MHcCAQEEI",
+						},
+						rules.Literal{
+							Text: "MIG2AgEAMBAGByqGSM49",
+						},
+						rules.Literal{
+							Text: "MIGHAgEAMBMGByqGSM49",
+						},
+						rules.Literal{
+							Text: "MIICWw",
+						},
+						rules.Literal{
+							Text: "MIICXA",
+						},
+						rules.Literal{
+							Text: "MIICXQ",
+						},
+						rules.Literal{
+							Text: "MIICXg",
+						},
+						rules.Literal{
 							Text: "MIICdQ",
 						},
 						rules.Literal{
@@ -15308,6 +13015,18 @@ var services = [...]rules.Service{
 						},
 						rules.Literal{
 							Text: "MIICeA",
+						},
+						rules.Literal{
+							Text: "MIIEog",
+						},
+						rules.Literal{
+							Text: "MIIEow",
+						},
+						rules.Literal{
+							Text: "MIIEpA",
+						},
+						rules.Literal{
+							Text: "MIIEpQ",
 						},
 						rules.Literal{
 							Text: "MIIEvA",
@@ -15331,6 +13050,15 @@ var services = [...]rules.Service{
 							Text: "MIIG/w",
 						},
 						rules.Literal{
+							Text: "MIIJJw",
+						},
+						rules.Literal{
+							Text: "MIIJKA",
+						},
+						rules.Literal{
+							Text: "MIIJKQ",
+						},
+						rules.Literal{
 							Text: "MIIJQQ",
 						},
 						rules.Literal{
@@ -15341,51 +13069,6 @@ var services = [...]rules.Service{
 						},
 						rules.Literal{
 							Text: "MIIJRA",
-						},
-						rules.Literal{
-							Text: "MIICWw",
-						},
-						rules.Literal{
-							Text: "MIICXA",
-						},
-						rules.Literal{
-							Text: "MIICXQ",
-						},
-						rules.Literal{
-							Text: "MIICXg",
-						},
-						rules.Literal{
-							Text: "MIIEog",
-						},
-						rules.Literal{
-							Text: "MIIEow",
-						},
-						rules.Literal{
-							Text: "MIIEpA",
-						},
-						rules.Literal{
-							Text: "MIIEpQ",
-						},
-						rules.Literal{
-							Text: "MIIJJw",
-						},
-						rules.Literal{
-							Text: "MIIJKA",
-						},
-						rules.Literal{
-							Text: "MIIJKQ",
-						},
-						rules.Literal{
-							Text: "MIGHAgEAMBMGByqGSM49",
-						},
-						rules.Literal{
-							Text: "MIG2AgEAMBAGByqGSM49",
-						},
-						rules.Literal{
-							Text: "MHcCAQEEI",
-						},
-						rules.Literal{
-							Text: "MC4CAQAwBQYDK2VwBCIEI",
 						},
 					},
 					Max: 3934,
@@ -15439,63 +13122,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "privatekey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "privatekey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private-key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private-key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "private_key'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "presharedkey",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "presharedkey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "presharedkey'",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "preshared-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "preshared-key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "preshared-key'",
 							Fold: true,
 						},
 						rules.Literal{
@@ -15503,11 +13130,19 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "preshared_key\"",
+							Text: "presharedkey",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "preshared_key'",
+							Text: "private-key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "private_key",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "privatekey",
 							Fold: true,
 						},
 					},
@@ -15562,9 +13197,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "\"d\":",
-						},
-						rules.Literal{
 							Text: "\"d\"\t",
 						},
 						rules.Literal{
@@ -15580,7 +13212,7 @@ var services = [...]rules.Service{
 							Text: "\"d\" ",
 						},
 						rules.Literal{
-							Text: "\"d':",
+							Text: "\"d\":",
 						},
 						rules.Literal{
 							Text: "\"d'\t",
@@ -15598,7 +13230,7 @@ var services = [...]rules.Service{
 							Text: "\"d' ",
 						},
 						rules.Literal{
-							Text: "\"d\\\":",
+							Text: "\"d':",
 						},
 						rules.Literal{
 							Text: "\"d\\\"\t",
@@ -15616,7 +13248,7 @@ var services = [...]rules.Service{
 							Text: "\"d\\\" ",
 						},
 						rules.Literal{
-							Text: "\"d\\':",
+							Text: "\"d\\\":",
 						},
 						rules.Literal{
 							Text: "\"d\\'\t",
@@ -15634,7 +13266,7 @@ var services = [...]rules.Service{
 							Text: "\"d\\' ",
 						},
 						rules.Literal{
-							Text: "'d\":",
+							Text: "\"d\\':",
 						},
 						rules.Literal{
 							Text: "'d\"\t",
@@ -15652,7 +13284,7 @@ var services = [...]rules.Service{
 							Text: "'d\" ",
 						},
 						rules.Literal{
-							Text: "'d':",
+							Text: "'d\":",
 						},
 						rules.Literal{
 							Text: "'d'\t",
@@ -15670,7 +13302,7 @@ var services = [...]rules.Service{
 							Text: "'d' ",
 						},
 						rules.Literal{
-							Text: "'d\\\":",
+							Text: "'d':",
 						},
 						rules.Literal{
 							Text: "'d\\\"\t",
@@ -15688,7 +13320,7 @@ var services = [...]rules.Service{
 							Text: "'d\\\" ",
 						},
 						rules.Literal{
-							Text: "'d\\':",
+							Text: "'d\\\":",
 						},
 						rules.Literal{
 							Text: "'d\\'\t",
@@ -15705,12 +13337,15 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "'d\\' ",
 						},
+						rules.Literal{
+							Text: "'d\\':",
+						},
 					},
 					Max: 717,
 				},
 			},
 		},
-		MakeOps: ops81,
+		MakeOps: ops117,
 	},
 	rules.Service{
 		ID:      "pulumi",
@@ -15743,7 +13378,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops82,
+		MakeOps: ops118,
 	},
 	rules.Service{
 		ID:    "pypi",
@@ -15806,7 +13441,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops83,
+		MakeOps: ops119,
 	},
 	rules.Service{
 		ID:       "rabbitmq",
@@ -15830,7 +13465,7 @@ var services = [...]rules.Service{
 					"pyamqp://",
 					"amqp+ssl://",
 				},
-				Pattern: "(?:py)?(?:amqps?(?:\\+ssl)?)://(?P<user>[A-Za-z0-9_.~%+\\-$&!*=,;]{1,64}):(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{5,128})\\@(?P<host>\\[[0-9A-Fa-f:.]{2,45}\\]|[A-Za-z0-9][A-Za-z0-9_.\\-]{0,252})(?::(?P<port>[0-9]{2,5}))?",
+				Pattern: "(?P<scheme>(?:py)?amqps?(?:\\+ssl)?)://(?P<user>[A-Za-z0-9_.~%+\\-$&!*=,;]{1,64}):(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{5,128})\\@(?P<host>\\[[0-9A-Fa-f:.]{2,45}\\]|[A-Za-z0-9][A-Za-z0-9_.\\-]{0,252})(?::(?P<port>[0-9]{2,5}))?",
 				Entropy: &rules.Entropy{
 					Min: 2.2,
 				},
@@ -15844,6 +13479,9 @@ var services = [...]rules.Service{
 					rules.Part{
 						Name:     "port",
 						Optional: true,
+					},
+					rules.Part{
+						Name: "scheme",
 					},
 				},
 				Allow: []string{
@@ -15859,7 +13497,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "rabbitmq",
@@ -15867,6 +13510,9 @@ var services = [...]rules.Service{
 				Line:       12,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "amqp+ssl://",
+						},
 						rules.Literal{
 							Text: "amqp://",
 						},
@@ -15876,15 +13522,63 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "pyamqp://",
 						},
-						rules.Literal{
-							Text: "amqp+ssl://",
-						},
 					},
 					Max: 467,
 				},
 			},
+			rules.Rule{
+				ID:         "rabbitmq-password-variable",
+				Title:      "RabbitMQ password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"RABBITMQ_DEFAULT_PASS",
+					"RABBITMQ_PASSWORD",
+					"RABBITMQ_PASS",
+				},
+				Pattern: "(?:RABBITMQ_DEFAULT_PASS|RABBITMQ_PASSWORD|RABBITMQ_PASS)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "rabbitmq",
+				File:       "rabbitmq.toml",
+				Line:       37,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "RABBITMQ_DEFAULT_PASS",
+						},
+						rules.Literal{
+							Text: "RABBITMQ_PASS",
+						},
+					},
+					Max: 158,
+				},
+			},
 		},
-		MakeOps: ops84,
+		MakeOps: ops120,
 	},
 	rules.Service{
 		ID:    "rapid7",
@@ -15924,143 +13618,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "rapid7",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rapid7(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rapid7('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rapid7(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rapid7( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightvm",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightvm(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightvm('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightvm(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightvm( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightidr",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightidr(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightidr('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightidr(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightidr( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightappsec",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightappsec(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightappsec('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightappsec(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightappsec( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightconnect",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightconnect(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightconnect('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightconnect(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightconnect( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightops",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightops(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightops('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightops(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insightops( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "insight_api",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insight_api(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insight_api('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insight_api(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "insight_api( ",
 							Fold: true,
 						},
 						rules.Literal{
@@ -16068,19 +13626,23 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "insight_platform(\"",
+							Text: "insightappsec",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "insight_platform('",
+							Text: "insightconnect",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "insight_platform(\t",
+							Text: "insightidr",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "insight_platform( ",
+							Text: "insightops",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "insightvm",
 							Fold: true,
 						},
 						rules.Literal{
@@ -16088,19 +13650,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "logentries(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "logentries('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "logentries(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "logentries( ",
+							Text: "rapid7",
 							Fold: true,
 						},
 					},
@@ -16140,27 +13690,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "x-api-key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-api-key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "x-api-key'",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "api_key",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_key\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "api_key'",
 							Fold: true,
 						},
 						rules.Literal{
@@ -16168,11 +13698,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "apikey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "apikey'",
+							Text: "x-api-key",
 							Fold: true,
 						},
 					},
@@ -16180,7 +13706,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops85,
+		MakeOps: ops121,
 	},
 	rules.Service{
 		ID:      "razorpay",
@@ -16247,87 +13773,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "razorpay(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "razorpay( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "rzp_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "rzp_( ",
 							Fold: true,
 						},
 					},
@@ -16360,7 +13806,40 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops86,
+		MakeOps: ops122,
+	},
+	rules.Service{
+		ID:      "readme-com",
+		Name:    "ReadMe",
+		Docs:    "https://docs.readme.com/main/reference/intro/authentication",
+		BaseURL: "https://dash.readme.com/api/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "readme-com.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "readme-com-api-key",
+				Title:    "ReadMe API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>rdme_(?P<body>[a-z0-9]{70}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.8,
+				},
+				Service: "readme-com",
+				File:    "readme-com.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "rdme_",
+						},
+					},
+					Max: 75,
+				},
+			},
+		},
+		MakeOps: ops123,
 	},
 	rules.Service{
 		ID:       "redis",
@@ -16386,7 +13865,7 @@ var services = [...]rules.Service{
 					"valkey://",
 					"valkeys://",
 				},
-				Pattern: "(?:rediss?(?:\\+(?:sentinel|ssl))?|valkeys?)://(?P<user>[A-Za-z0-9_.~%+\\-]{0,64}):(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{5,200})\\@(?P<host>\\[[0-9A-Fa-f:.]{2,45}\\]|[A-Za-z0-9][A-Za-z0-9_.\\-]{0,252})(?::(?P<port>[0-9]{2,5}))?(?:/(?P<database>[0-9]{1,3}))?",
+				Pattern: "(?P<scheme>rediss?(?:\\+(?:sentinel|ssl))?|valkeys?)://(?P<user>[A-Za-z0-9_.~%+\\-]{0,64}):(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{5,200})\\@(?P<host>\\[[0-9A-Fa-f:.]{2,45}\\]|[A-Za-z0-9][A-Za-z0-9_.\\-]{0,252})(?::(?P<port>[0-9]{2,5}))?(?:/(?P<database>[0-9]{1,3}))?",
 				Entropy: &rules.Entropy{
 					Min: 2.2,
 				},
@@ -16402,6 +13881,9 @@ var services = [...]rules.Service{
 						Name:     "port",
 						Optional: true,
 					},
+					rules.Part{
+						Name: "scheme",
+					},
 				},
 				Allow: []string{
 					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
@@ -16416,7 +13898,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "redis",
@@ -16425,16 +13912,16 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "redis://",
-						},
-						rules.Literal{
-							Text: "rediss://",
-						},
-						rules.Literal{
 							Text: "redis+sentinel://",
 						},
 						rules.Literal{
 							Text: "redis+ssl://",
+						},
+						rules.Literal{
+							Text: "redis://",
+						},
+						rules.Literal{
+							Text: "rediss://",
 						},
 						rules.Literal{
 							Text: "valkey://",
@@ -16481,7 +13968,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "redis",
@@ -16499,8 +13991,59 @@ var services = [...]rules.Service{
 					Max: 270,
 				},
 			},
+			rules.Rule{
+				ID:         "redis-password-variable",
+				Title:      "Redis password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"REDIS_PASSWORD",
+					"REDISCLI_AUTH",
+					"REDIS_PASS",
+				},
+				Pattern: "(?:REDIS_PASSWORD|REDISCLI_AUTH|REDIS_PASS)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "redis",
+				File:       "redis.toml",
+				Line:       62,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "REDISCLI_AUTH",
+						},
+						rules.Literal{
+							Text: "REDIS_PASS",
+						},
+					},
+					Max: 151,
+				},
+			},
 		},
-		MakeOps: ops87,
+		MakeOps: ops124,
 	},
 	rules.Service{
 		ID:      "render",
@@ -16551,7 +14094,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops88,
+		MakeOps: ops125,
 	},
 	rules.Service{
 		ID:      "replicate",
@@ -16584,7 +14127,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops89,
+		MakeOps: ops126,
 	},
 	rules.Service{
 		ID:      "resend",
@@ -16621,7 +14164,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops90,
+		MakeOps: ops127,
 	},
 	rules.Service{
 		ID:    "rubygems",
@@ -16653,7 +14196,46 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops91,
+		MakeOps: ops128,
+	},
+	rules.Service{
+		ID:      "salad",
+		Name:    "SaladCloud",
+		Docs:    "https://docs.salad.com/reference/saladcloud-api",
+		BaseURL: "https://api.salad.com/api/public",
+		Trust:   rules.Trust("builtin"),
+		File:    "salad.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "salad-api-key",
+				Title:    "SaladCloud API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>salad_cloud_(?:user|org)_(?P<body>[0-9A-Za-z]{42,43})[0-9A-Za-z]{6})",
+				Checksum: &rules.Checksum{
+					Kind:       "crc32-base62",
+					Alphabet:   "0-9A-Za-z",
+					Over:       "body",
+					Digits:     6,
+					OnMismatch: "drop",
+				},
+				Service: "salad",
+				File:    "salad.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "salad_cloud_org_",
+						},
+						rules.Literal{
+							Text: "salad_cloud_user_",
+						},
+					},
+					Max: 66,
+				},
+			},
+		},
+		MakeOps: ops129,
 	},
 	rules.Service{
 		ID:      "salesforce",
@@ -16663,7 +14245,6 @@ var services = [...]rules.Service{
 		Trust:   rules.Trust("builtin"),
 		Hosts: []string{
 			".salesforce.com",
-			".force.com",
 		},
 		HostFrom: "host",
 		File:     "salesforce.toml",
@@ -16681,7 +14262,7 @@ var services = [...]rules.Service{
 				Parts: []rules.Part{
 					rules.Part{
 						Name:     "host",
-						Pattern:  "(?P<host>[a-z0-9][a-z0-9.-]{1,100}\\.(?:salesforce|force)\\.com)",
+						Pattern:  "(?P<host>[a-z0-9][a-z0-9.-]{1,100}\\.salesforce\\.com)",
 						Within:   "15 lines",
 						Optional: true,
 					},
@@ -16754,186 +14335,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "salesforce",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "salesforce( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdc( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sfdx( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sf_( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "consumersecret",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "consumer-secret",
 							Fold: true,
 						},
@@ -16941,12 +14342,67 @@ var services = [...]rules.Service{
 							Text: "consumer_secret",
 							Fold: true,
 						},
+						rules.Literal{
+							Text: "consumersecret",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "salesforce",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "sf_",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "sfdc",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "sfdx",
+							Fold: true,
+						},
 					},
 					Max: 2485,
 				},
 			},
+			rules.Rule{
+				ID:       "salesforce-security-token",
+				Title:    "Salesforce security token of a user",
+				Severity: 2,
+				Kind:     "security-token",
+				Pattern:  "(?i:(?:salesforce|sfdc|sf_))(?:(?:[\\w.-]{0,30}(?:[ \\t\"'`:=>({\\[\\])\\\\$&-]{1,8}[\\w.-]{0,20})?|[\\w.]{0,24}[\"'\\]]?[ \\t:=>]{0,4}[{(]{1,2}[^{}\\r\\n]{0,160}?|[A-Za-z.]{0,16}(?:[\"']?[ \\t]{0,3}:[ \\t]{0,3}[{\\[]?|[\"']?[ \\t=:>]{0,4}[{(]{1,2}|\\])[ \\t]{0,3}\\r?\\n(?:[^\\r\\n]{0,80}[^\\r\\n:{\\]]\\r?\\n){0,4}?[ \\t]{0,16}[\"']?[\\w.-]{0,24})(?i:security[_.-]?token)[\\w.-]{0,20}(?:[ \\t\"',{:&]{0,6}(?:\\r?\\n[ \\t]{0,16})?[\"']?(?i:value|default|string|str)|</key>\\s{0,12}<string|[`\"']?[ ](?:to|is|as)[ :]|[\"'][ \\t]{0,3}\\{[ \\t]{0,3}\\r?\\n(?:[^\\r\\n}]{1,80}\\r?\\n){0,3}?[ \\t]{0,8}default)?[ \\t\"'`:=,>({\\[\\])\\\\|?@$-]{1,12}|[\\w.]{0,30}\\([ \\t]{0,4}[\"'])(?:(?i:bearer|basic|token)[ ])?(?P<secret>[A-Za-z0-9]{24,25})",
+				Entropy: &rules.Entropy{
+					Over: "secret",
+					Min:  3.6,
+				},
+				Allow: []string{
+					"^[A-Za-z]{1,40}$",
+					"^[0-9a-f]{24}$",
+				},
+				Service: "salesforce",
+				File:    "salesforce.toml",
+				Line:    60,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "salesforce",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "sf_",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "sfdc",
+							Fold: true,
+						},
+					},
+					Max: 2454,
+				},
+			},
 		},
-		MakeOps: ops92,
+		MakeOps: ops130,
 	},
 	rules.Service{
 		ID:      "sanity",
@@ -16987,11 +14443,57 @@ var services = [...]rules.Service{
 				File:    "sanity.toml",
 				Line:    9,
 				Shape: rules.Shape{
-					Max: 202,
+					Literals: []rules.Literal{},
+					Max:      202,
 				},
 			},
 		},
-		MakeOps: ops93,
+		MakeOps: ops131,
+	},
+	rules.Service{
+		ID:      "scaleway",
+		Name:    "Scaleway",
+		Docs:    "https://www.scaleway.com/en/developers/api/iam/",
+		BaseURL: "https://api.scaleway.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "scaleway.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "scaleway-secret-key",
+				Title:    "Scaleway secret key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?i:scw|scaleway)[\\w .\\-]{0,32}?(?i:secret|token|key)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "access_key",
+						Pattern:  "SCW[A-Z0-9]{17}",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
+				Service: "scaleway",
+				File:    "scaleway.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "scaleway",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "scw",
+							Fold: true,
+						},
+					},
+					Max: 229,
+				},
+			},
+		},
+		MakeOps: ops132,
 	},
 	rules.Service{
 		ID:      "segment",
@@ -17046,52 +14548,12 @@ var services = [...]rules.Service{
 							Text: "segment",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "segment(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "segment( ",
-							Fold: true,
-						},
 					},
 					Max: 2453,
 				},
 			},
 		},
-		MakeOps: ops94,
+		MakeOps: ops133,
 	},
 	rules.Service{
 		ID:      "sendgrid",
@@ -17130,7 +14592,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops95,
+		MakeOps: ops134,
 	},
 	rules.Service{
 		ID:      "sentry",
@@ -17206,174 +14668,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "sentrytoken:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrytoken",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentryauth",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sentrysecret",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "sentry",
 							Fold: true,
 						},
@@ -17382,7 +14676,100 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops96,
+		MakeOps: ops135,
+	},
+	rules.Service{
+		ID:      "serval",
+		Name:    "Serval",
+		Docs:    "https://docs.serval.com/",
+		BaseURL: "https://public.api.serval.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "serval.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "serval-secret",
+				Title:    "Serval secret",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>svl_secret_(?:pk|wk|mk)_(?P<body>[0-9A-Za-z]{49}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4,
+				},
+				Service: "serval",
+				File:    "serval.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "svl_secret_mk_",
+						},
+						rules.Literal{
+							Text: "svl_secret_pk_",
+						},
+						rules.Literal{
+							Text: "svl_secret_wk_",
+						},
+					},
+					Max: 63,
+				},
+			},
+		},
+		MakeOps: ops136,
+	},
+	rules.Service{
+		ID:      "shippo",
+		Name:    "Shippo",
+		Docs:    "https://docs.goshippo.com/docs/guides_general/authentication/",
+		BaseURL: "https://api.goshippo.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "shippo.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "shippo-api-key",
+				Title:    "Shippo API token",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>shippo_live_(?P<body>[0-9a-f]{40}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.2,
+				},
+				Service: "shippo",
+				File:    "shippo.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "shippo_live_",
+						},
+					},
+					Max: 52,
+				},
+			},
+			rules.Rule{
+				ID:      "shippo-test-key",
+				Title:   "Shippo test API token",
+				Kind:    "api-key",
+				Pattern: "(?P<secret>shippo_test_(?P<body>[0-9a-f]{40}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.2,
+				},
+				Service: "shippo",
+				File:    "shippo.toml",
+				Line:    28,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "shippo_test_",
+						},
+					},
+					Max: 52,
+				},
+			},
+		},
+		MakeOps: ops137,
 	},
 	rules.Service{
 		ID:      "shopify",
@@ -17473,20 +14860,20 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "shptka_",
+							Text: "shpptka_",
 						},
 						rules.Literal{
 							Text: "shprka_",
 						},
 						rules.Literal{
-							Text: "shpptka_",
+							Text: "shptka_",
 						},
 					},
 					Max: 40,
 				},
 			},
 		},
-		MakeOps: ops97,
+		MakeOps: ops138,
 	},
 	rules.Service{
 		ID:      "slack",
@@ -17992,13 +15379,21 @@ var services = [...]rules.Service{
 			},
 			rules.Rule{
 				ID:       "slack-webhook",
-				Title:    "Slack incoming webhook or workflow trigger",
+				Title:    "Slack incoming webhook",
 				Severity: 1,
 				Kind:     "webhook",
-				Pattern:  "(?P<secret>hooks\\.slack\\.com/(?P<path>services/T[0-9A-Z]{8,12}/B[0-9A-Z]{8,12}/(?P<body>[0-9A-Za-z]{23,25})|workflows/T[0-9A-Z]{8,12}/A[0-9A-Z]{8,12}/[0-9]{16,20}/[0-9A-Za-z]{23,25}|triggers/[TE][0-9A-Z]{8,12}/[0-9]{10,20}/[0-9a-f]{32}))",
+				Pattern:  "hooks\\.slack\\.com/services/(?P<team>T[0-9A-Z]{8,12})/(?P<hook>B[0-9A-Z]{8,12})/(?P<secret>[0-9A-Za-z]{23,25})",
 				Entropy: &rules.Entropy{
-					Over: "path",
+					Over: "secret",
 					Min:  3.4,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name: "team",
+					},
+					rules.Part{
+						Name: "hook",
+					},
 				},
 				Service: "slack",
 				File:    "slack.toml",
@@ -18008,21 +15403,41 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "hooks.slack.com/services/T",
 						},
+					},
+					Max: 78,
+				},
+			},
+			rules.Rule{
+				ID:       "slack-workflow-trigger",
+				Title:    "Slack workflow trigger",
+				Severity: 1,
+				Kind:     "workflow-trigger",
+				Prefixes: []string{
+					"hooks.slack.com/workflows/",
+					"hooks.slack.com/triggers/",
+				},
+				Pattern: "hooks\\.slack\\.com/(?:workflows/T[0-9A-Z]{8,12}/A[0-9A-Z]{8,12}/[0-9]{16,20}/|triggers/[TE][0-9A-Z]{8,12}/[0-9]{10,20}/)(?P<secret>[0-9A-Za-z]{23,32})",
+				Entropy: &rules.Entropy{
+					Over: "secret",
+					Min:  2.9,
+				},
+				Service: "slack",
+				File:    "slack.toml",
+				Line:    174,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "hooks.slack.com/workflows/T",
+							Text: "hooks.slack.com/triggers/",
 						},
 						rules.Literal{
-							Text: "hooks.slack.com/triggers/E",
-						},
-						rules.Literal{
-							Text: "hooks.slack.com/triggers/T",
+							Text: "hooks.slack.com/workflows/",
 						},
 					},
-					Max: 100,
+					Max: 107,
 				},
 			},
 		},
-		MakeOps: ops98,
+		MakeOps: ops139,
 	},
 	rules.Service{
 		ID:       "smtp",
@@ -18084,7 +15499,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "smtp",
@@ -18092,24 +15512,6 @@ var services = [...]rules.Service{
 				Line:       12,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "smtp://",
-						},
-						rules.Literal{
-							Text: "smtps://",
-						},
-						rules.Literal{
-							Text: "smtp+tls://",
-						},
-						rules.Literal{
-							Text: "smtp+starttls://",
-						},
-						rules.Literal{
-							Text: "smtp+ssl://",
-						},
-						rules.Literal{
-							Text: "submission://",
-						},
 						rules.Literal{
 							Text: "imap://",
 						},
@@ -18122,12 +15524,93 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "pop3s://",
 						},
+						rules.Literal{
+							Text: "smtp+ssl://",
+						},
+						rules.Literal{
+							Text: "smtp+starttls://",
+						},
+						rules.Literal{
+							Text: "smtp+tls://",
+						},
+						rules.Literal{
+							Text: "smtp://",
+						},
+						rules.Literal{
+							Text: "smtps://",
+						},
+						rules.Literal{
+							Text: "submission://",
+						},
 					},
 					Max: 606,
 				},
 			},
+			rules.Rule{
+				ID:         "smtp-password-variable",
+				Title:      "Mail password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"SMTP_PASSWORD",
+					"SMTP_PASS",
+					"MAIL_PASSWORD",
+					"MAILER_PASSWORD",
+					"EMAIL_HOST_PASSWORD",
+					"EMAIL_PASSWORD",
+				},
+				Pattern: "(?:SMTP_PASSWORD|SMTP_PASS|MAIL_PASSWORD|MAILER_PASSWORD|EMAIL_HOST_PASSWORD|EMAIL_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "smtp",
+				File:       "smtp.toml",
+				Line:       37,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "EMAIL_HOST_PASSWORD",
+						},
+						rules.Literal{
+							Text: "EMAIL_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MAILER_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MAIL_PASSWORD",
+						},
+						rules.Literal{
+							Text: "SMTP_PASS",
+						},
+					},
+					Max: 156,
+				},
+			},
 		},
-		MakeOps: ops99,
+		MakeOps: ops140,
 	},
 	rules.Service{
 		ID:      "snowflake",
@@ -18191,20 +15674,6 @@ var services = [...]rules.Service{
 					Over: "secret",
 					Min:  2.6,
 				},
-				Parts: []rules.Part{
-					rules.Part{
-						Name:     "host",
-						Pattern:  "(?P<host>[A-Za-z0-9][\\w.-]{2,80}\\.snowflakecomputing\\.(?:com|cn))",
-						Within:   "10 lines",
-						Optional: true,
-					},
-					rules.Part{
-						Name:     "user",
-						Pattern:  "(?i:snowflake|snowsql)[\\w.\\-]{0,12}(?i:user)(?i:name)?[\"']{0,2}[ \\t]{0,4}[:=][ \\t]{0,4}[\"']{0,2}(?P<user>[\\w.@-]{2,60})",
-						Within:   "10 lines",
-						Optional: true,
-					},
-				},
 				LowEntropy: true,
 				Service:    "snowflake",
 				File:       "snowflake.toml",
@@ -18212,199 +15681,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "snowflakepasswd",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepasswd`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepassword`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowflakepwd`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "snowflake",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpasswd`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpassword`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snowsqlpwd`",
 							Fold: true,
 						},
 						rules.Literal{
@@ -18416,7 +15693,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops100,
+		MakeOps: ops141,
 	},
 	rules.Service{
 		ID:      "snyk",
@@ -18443,10 +15720,10 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "snyk_uat.",
+							Text: "snyk_sat.",
 						},
 						rules.Literal{
-							Text: "snyk_sat.",
+							Text: "snyk_uat.",
 						},
 					},
 					Max: 910,
@@ -18474,96 +15751,12 @@ var services = [...]rules.Service{
 							Text: "snyk",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "snyk(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "snyk config set( ",
-							Fold: true,
-						},
 					},
 					Max: 2462,
 				},
 			},
 		},
-		MakeOps: ops101,
+		MakeOps: ops142,
 	},
 	rules.Service{
 		ID:      "sonar",
@@ -18589,13 +15782,13 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "squ_",
+							Text: "sqa_",
 						},
 						rules.Literal{
 							Text: "sqp_",
 						},
 						rules.Literal{
-							Text: "sqa_",
+							Text: "squ_",
 						},
 					},
 					Max: 44,
@@ -18620,52 +15813,99 @@ var services = [...]rules.Service{
 							Text: "sonar",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "sonar(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "sonar( ",
-							Fold: true,
-						},
 					},
 					Max: 2456,
 				},
 			},
 		},
-		MakeOps: ops102,
+		MakeOps: ops143,
+	},
+	rules.Service{
+		ID:      "sourcegraph",
+		Name:    "Sourcegraph",
+		Docs:    "https://sourcegraph.com/docs/cli/how-tos/creating_an_access_token",
+		BaseURL: "https://sourcegraph.com",
+		Trust:   rules.Trust("builtin"),
+		Note:    "For your own instance name it with --service sourcegraph=https://HOST.",
+		File:    "sourcegraph.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "sourcegraph-token",
+				Title:    "Sourcegraph access token",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>sgp_(?:(?:[0-9a-f]{16}|local)_)?(?P<body>[0-9a-f]{40}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "host",
+						Pattern:  "(?i:sourcegraph|src)[a-z0-9.\\-]{0,80}\\.[a-z]{2,12}",
+						Within:   "15 lines",
+						Optional: true,
+					},
+				},
+				Service: "sourcegraph",
+				File:    "sourcegraph.toml",
+				Line:    10,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "sgp_",
+						},
+					},
+					Max: 61,
+				},
+			},
+		},
+		MakeOps: ops144,
+	},
+	rules.Service{
+		ID:      "spotify",
+		Name:    "Spotify",
+		Docs:    "https://developer.spotify.com/documentation/web-api/concepts/apps",
+		BaseURL: "https://accounts.spotify.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "spotify.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "spotify-client-secret",
+				Title:    "Spotify client secret",
+				Severity: 1,
+				Kind:     "client-secret",
+				Pattern:  "(?i:spotify|spotipy)[\\w .\\-]{0,32}?(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "client_id",
+						Pattern:  "(?i:client[_\\-]?id)[\"\\s:=,]{1,8}(?P<client_id>[0-9a-f]{32})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
+				Service: "spotify",
+				File:    "spotify.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "spotify",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "spotipy",
+							Fold: true,
+						},
+					},
+					Max: 224,
+				},
+			},
+		},
+		MakeOps: ops145,
 	},
 	rules.Service{
 		ID:       "sqlserver",
@@ -18716,7 +15956,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "sqlserver",
@@ -18725,16 +15970,16 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "sqlserver://",
+							Text: "mssql+",
 						},
 						rules.Literal{
 							Text: "mssql://",
 						},
 						rules.Literal{
-							Text: "mssql+",
+							Text: "sqlserver+",
 						},
 						rules.Literal{
-							Text: "sqlserver+",
+							Text: "sqlserver://",
 						},
 					},
 					Max: 482,
@@ -18802,7 +16047,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "sqlserver",
@@ -18811,87 +16061,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "password=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password=\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password=\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password=\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "password ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd=\n",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd=\f",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd=\r",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "pwd= ",
+							Text: "password",
 							Fold: true,
 						},
 						rules.Literal{
@@ -18912,6 +16082,10 @@ var services = [...]rules.Service{
 						},
 						rules.Literal{
 							Text: "pwd ",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "pwd=",
 							Fold: true,
 						},
 					},
@@ -18952,7 +16126,12 @@ var services = [...]rules.Service{
 					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
 					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
 					"^(?i:[a-z]{1,3})$",
-					"(?i)p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
 				},
 				LowEntropy: true,
 				Service:    "sqlserver",
@@ -18967,8 +16146,62 @@ var services = [...]rules.Service{
 					Max: 402,
 				},
 			},
+			rules.Rule{
+				ID:         "sqlserver-password-variable",
+				Title:      "SQL Server password in the environment",
+				Severity:   2,
+				Confidence: &medium,
+				Kind:       "password",
+				Prefixes: []string{
+					"SA_PASSWORD",
+					"MSSQL_SA_PASSWORD",
+					"MSSQL_PASSWORD",
+				},
+				Pattern: "(?:SA_PASSWORD|MSSQL_SA_PASSWORD|MSSQL_PASSWORD)[\"']?\\s{0,3}[=:]\\s{0,3}[\"']?(?P<secret>[!#$%&()*+,\\-.:;=?@A-Z\\[\\]a-z0-9_~]{8,128})",
+				Entropy: &rules.Entropy{
+					Min: 2.5,
+				},
+				Allow: []string{
+					"^(?i:(?:my|your|the|our|an?|db|database|dbname|tests?|testing|users?|usr|root|admin|administrator|apps?|super|strong|very|some|new|old|secure|safe|default|examples?|demo|dev|develop|development|local|localhost|redis|postgres|postgresql|pg|pgsql|mysql|mariadb|mongo|mongodb|rabbitmq|rabbit|guest|amqp|smtp|mail|email|ftp|sftp|ssh|ldap|sa|api|basic|auth|https?|proxy|foo|bar|baz|qux|hello|world|qwerty|asdf|letmein|welcome|open|sesame|change|replace|insert|enter|put|set|me|this|it|here|pass|passw|passwd|password|passwort|pwd|pw|passphrase|pazzword|secret|secrets|token|key|creds?|credentials?|values?|string|placeholder|username|name|login|account|client|server|service|svc|host|hidden|redacted|removed|masked|censored|encoded|escaped|urlencoded|real|actual|dummy|fake|mock|sample|invalid|ignored|unused|anything|whatever|wrong|bad|good|correct|none|null|empty|blank|undefined|todo|fixme|long|random|generated|complex|simple|super|p|u|x|xx+|yy+|zz+|abc|abcd|abcde|abcdef|s3cret|s3cr3t|sekret|sekrit|geheim|p4ss|p4ssw0rd|passw0rd|pa55|pa55word|pa55w0rd|p@ss|p@ssw0rd|p@ssword|p%40ss|p%40ssw0rd|p%40ssword|hunter|swordfish|kong|gitea|keycloak|airflow|superset|sentry|directus|strapi|drupal|wordpress|wp|joomla|nextcloud|owncloud|odoo|hasura|temporal|metabase|grafana|prometheus|zabbix|prefect|dagster|mlflow|celery|django|flask|rails|laravel|spring|node|express|docker|compose|vagrant|ubuntu|debian|minio|elastic|elasticsearch|kibana|logstash|kafka|clickhouse|cassandra|neo4j|influx|influxdb|oracle|scott|tiger|hr|sys|system|master|manager|public|private|temp|tmp|stage|staging|blog|shop|store|web|www|site|project|backend|frontend|worker|jenkins|sonar|sonarqube|gitlab|github|git|repo|bitnami|timescale|cockroach|vault|consul|nomad|n8n|outline|umami|plausible|ghost|mattermost|rocketchat|synapse|matrix|peertube|mastodon|misskey|discourse|redmine|taiga|wiki|wikijs|mediawiki|bookstack|supabase|prisma|sequelize|typeorm|knex|sqlalchemy|hibernate|quarkus|micronaut|bob|alice|john|jane|doe|joe|jack|max|peter|paul|mary|monkey|dragon|magic|pepper|salt|hash)[\\-_.+ ]?){1,6}(?:\\d{0,6}|2\\d{3})[!?#*.]{0,2}$",
+					"^\\$",
+					"^%[({$]",
+					"^%[A-Za-z0-9_]{1,40}%$",
+					"^%[a-zA-Z+#\\-.0-9]{1,4}$",
+					"^[\\[(].{0,126}[\\])]$",
+					"^@",
+					"^[*xX.\\-_•#?%+=~0-9]{1,128}$",
+					"(?i)password|passwd|passwort|secret|your[_\\-]|example|changeme|placeholder|redacted|getenv|environ|env\\.|config\\.|settings\\.|process\\.",
+					"^(?:[A-Z][A-Z0-9]{0,30}_){1,6}[A-Z0-9]{1,30}$",
+					"^(?:abc|qwe|asd|zxc|123|321|xyz){1,6}[a-z0-9]{0,4}$",
+					"^(?i:[a-z]{1,3})$",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"\\[$|\\($|\\($|^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+					"(?i)passw0rd|p%40ssw|p@ssw|^pa%[0-9a-f]{2}ss?word",
+					"^x-(?:oauth-basic|token-auth|access-token)$",
+					"[\\[(]$",
+					"^(?:self|this|args|opts?|options|cfg|ctx|params|data|os|sys)\\.",
+				},
+				LowEntropy: true,
+				Service:    "sqlserver",
+				File:       "sqlserver.toml",
+				Line:       91,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "MSSQL_PASSWORD",
+						},
+						rules.Literal{
+							Text: "MSSQL_SA_PASSWORD",
+						},
+						rules.Literal{
+							Text: "SA_PASSWORD",
+						},
+					},
+					Max: 154,
+				},
+			},
 		},
-		MakeOps: ops103,
+		MakeOps: ops146,
 	},
 	rules.Service{
 		ID:      "square",
@@ -18987,6 +16220,14 @@ var services = [...]rules.Service{
 				Entropy: &rules.Entropy{
 					Over: "body",
 					Min:  4.2,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "client_id",
+						Pattern:  "(?P<client_id>sq0idp-[A-Za-z0-9_-]{22})",
+						Within:   "10 lines",
+						Optional: true,
+					},
 				},
 				Service: "square",
 				File:    "square.toml",
@@ -19010,9 +16251,17 @@ var services = [...]rules.Service{
 					Over: "body",
 					Min:  3.4,
 				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "client_id",
+						Pattern:  "(?P<client_id>sq0idp-[A-Za-z0-9_-]{22})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
 				Service: "square",
 				File:    "square.toml",
-				Line:    23,
+				Line:    24,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -19042,7 +16291,7 @@ var services = [...]rules.Service{
 				},
 				Service: "square",
 				File:    "square.toml",
-				Line:    37,
+				Line:    39,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -19063,7 +16312,7 @@ var services = [...]rules.Service{
 				},
 				Service: "square",
 				File:    "square.toml",
-				Line:    52,
+				Line:    54,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -19074,7 +16323,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops104,
+		MakeOps: ops147,
 	},
 	rules.Service{
 		ID:      "stripe",
@@ -19140,19 +16389,23 @@ var services = [...]rules.Service{
 					Over: "body",
 					Min:  3.2,
 				},
+				Examples: []string{
+					"2cafc0970149a84f3b9e62eaf169f36f59907a3b3e31f7b82e68c69cd27f7326",
+					"f2d6ca16515033e5dce14eba840b979d27b5cbae24bb3e5bf484339667f86397",
+				},
 				Service: "stripe",
 				File:    "stripe.toml",
 				Line:    46,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "sk_test_",
-						},
-						rules.Literal{
 							Text: "rk_test_",
 						},
 						rules.Literal{
 							Text: "sk_org_test_",
+						},
+						rules.Literal{
+							Text: "sk_test_",
 						},
 					},
 					Max: 259,
@@ -19170,7 +16423,7 @@ var services = [...]rules.Service{
 				},
 				Service: "stripe",
 				File:    "stripe.toml",
-				Line:    64,
+				Line:    68,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
@@ -19181,7 +16434,57 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops105,
+		MakeOps: ops148,
+	},
+	rules.Service{
+		ID:    "sumologic",
+		Name:  "Sumo Logic",
+		Docs:  "https://help.sumologic.com/docs/api/access-keys/",
+		Trust: rules.Trust("builtin"),
+		Hosts: []string{
+			".sumologic.com",
+		},
+		HostFrom: "host",
+		File:     "sumologic.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "sumologic-access-key",
+				Title:    "Sumo Logic access key",
+				Severity: 2,
+				Kind:     "access-key",
+				Pattern:  "(?i:sumo)[\\w .\\-]{0,32}?(?i:key|secret|token|password)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Za-z0-9]{64})",
+				Entropy: &rules.Entropy{
+					Min: 4.2,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "access_id",
+						Pattern:  "su[A-Za-z0-9]{12}",
+						Within:   "10 lines",
+						Optional: true,
+					},
+					rules.Part{
+						Name:     "host",
+						Pattern:  "api\\.(?:[a-z0-9]{2,5}\\.)?sumologic\\.com",
+						Within:   "20 lines",
+						Optional: true,
+					},
+				},
+				Service: "sumologic",
+				File:    "sumologic.toml",
+				Line:    11,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "sumo",
+							Fold: true,
+						},
+					},
+					Max: 255,
+				},
+			},
+		},
+		MakeOps: ops149,
 	},
 	rules.Service{
 		ID:      "supabase",
@@ -19250,9 +16553,6 @@ var services = [...]rules.Service{
 						rules.Literal{
 							Text: "sbp_",
 						},
-						rules.Literal{
-							Text: "sbp_v0_",
-						},
 					},
 					Max: 47,
 				},
@@ -19286,7 +16586,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops106,
+		MakeOps: ops150,
 	},
 	rules.Service{
 		ID:      "tailscale",
@@ -19318,13 +16618,13 @@ var services = [...]rules.Service{
 							Text: "tskey-client-",
 						},
 						rules.Literal{
+							Text: "tskey-oauth-",
+						},
+						rules.Literal{
 							Text: "tskey-scim-",
 						},
 						rules.Literal{
 							Text: "tskey-webhook-",
-						},
-						rules.Literal{
-							Text: "tskey-oauth-",
 						},
 					},
 					Max: 107,
@@ -19353,7 +16653,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops107,
+		MakeOps: ops151,
 	},
 	rules.Service{
 		ID:      "telegram",
@@ -19371,7 +16671,6 @@ var services = [...]rules.Service{
 				Kind:       "bot-token",
 				Keywords: []string{
 					":AA",
-					"%3AAA",
 				},
 				Pattern: "(?P<secret>(?P<bot_id>[0-9]{8,10}):AA(?P<body>[A-Za-z0-9_-]{33}))",
 				Entropy: &rules.Entropy{
@@ -19383,11 +16682,12 @@ var services = [...]rules.Service{
 				File:     "telegram.toml",
 				Line:     8,
 				Shape: rules.Shape{
-					Max: 46,
+					Literals: []rules.Literal{},
+					Max:      46,
 				},
 			},
 		},
-		MakeOps: ops108,
+		MakeOps: ops152,
 	},
 	rules.Service{
 		ID:      "terraform-cloud",
@@ -19416,7 +16716,8 @@ var services = [...]rules.Service{
 				File:    "terraform-cloud.toml",
 				Line:    9,
 				Shape: rules.Shape{
-					Max: 93,
+					Literals: []rules.Literal{},
+					Max:      93,
 				},
 			},
 			rules.Rule{
@@ -19436,123 +16737,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "hcpclientsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclientsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclientsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclientsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclientsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclientsecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient-secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient-secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient-secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient-secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient-secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient-secret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient_secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient_secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient_secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient_secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient_secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcpclient_secret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-clientsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-clientsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-clientsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-clientsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-clientsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-clientsecret`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "hcp-client-secret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client-secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client-secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client-secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client-secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client-secret`",
 							Fold: true,
 						},
 						rules.Literal{
@@ -19560,47 +16745,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "hcp-client_secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client_secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client_secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client_secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp-client_secret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_clientsecret",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_clientsecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_clientsecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_clientsecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_clientsecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_clientsecret`",
+							Text: "hcp-clientsecret",
 							Fold: true,
 						},
 						rules.Literal{
@@ -19608,47 +16753,23 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "hcp_client-secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_client-secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_client-secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_client-secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_client-secret`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "hcp_client_secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "hcp_client_secret\"",
+							Text: "hcp_clientsecret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "hcp_client_secret'",
+							Text: "hcpclient-secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "hcp_client_secret)",
+							Text: "hcpclient_secret",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "hcp_client_secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "hcp_client_secret`",
+							Text: "hcpclientsecret",
 							Fold: true,
 						},
 					},
@@ -19656,7 +16777,40 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops109,
+		MakeOps: ops153,
+	},
+	rules.Service{
+		ID:      "together",
+		Name:    "Together AI",
+		Docs:    "https://docs.together.ai/reference/authentication-1",
+		BaseURL: "https://api.together.xyz/v1",
+		Trust:   rules.Trust("builtin"),
+		File:    "together.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "together-api-key",
+				Title:    "Together AI API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>tgp_v1_(?P<body>[A-Za-z0-9_\\-]{43}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.4,
+				},
+				Service: "together",
+				File:    "together.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "tgp_v1_",
+						},
+					},
+					Max: 50,
+				},
+			},
+		},
+		MakeOps: ops154,
 	},
 	rules.Service{
 		ID:      "travis",
@@ -19689,46 +16843,6 @@ var services = [...]rules.Service{
 							Text: "travis",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "travis(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "travis( ",
-							Fold: true,
-						},
 					},
 					Max: 2443,
 				},
@@ -19759,43 +16873,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "authorization:token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:token \"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:token '",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:\"token \"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:\"token '",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:'token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:'token \"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization:'token '",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authorization: ",
+							Text: "authorization",
 							Fold: true,
 						},
 					},
@@ -19803,7 +16881,42 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops110,
+		MakeOps: ops155,
+	},
+	rules.Service{
+		ID:      "turso",
+		Name:    "Turso",
+		Docs:    "https://docs.turso.tech/api-reference/introduction",
+		BaseURL: "https://api.turso.tech",
+		Trust:   rules.Trust("builtin"),
+		File:    "turso.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:         "turso-token",
+				Title:      "Turso platform or database token",
+				Severity:   3,
+				Confidence: &high,
+				Kind:       "token",
+				Pattern:    "(?i:turso|libsql)[\\w .\\-]{0,32}?(?i:token|key|auth)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>eyJ[A-Za-z0-9_\\-]{10,200}\\.eyJ[A-Za-z0-9_\\-]{10,800}\\.[A-Za-z0-9_\\-]{43,700})",
+				Service:    "turso",
+				File:       "turso.toml",
+				Line:       9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "libsql",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "turso",
+							Fold: true,
+						},
+					},
+					Max: 1898,
+				},
+			},
+		},
+		MakeOps: ops156,
 	},
 	rules.Service{
 		ID:      "twilio",
@@ -19837,111 +16950,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "twilio:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twilio",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "authtoken`",
+							Text: "auth_token",
 							Fold: true,
 						},
 						rules.Literal{
@@ -19949,59 +16958,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "auth_token:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "auth_token",
+							Text: "twilio",
 							Fold: true,
 						},
 					},
@@ -20025,162 +16982,6 @@ var services = [...]rules.Service{
 				Line:    28,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
-						rules.Literal{
-							Text: "twiliotoken:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliotoken`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliosecret`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "twiliokey`",
-							Fold: true,
-						},
 						rules.Literal{
 							Text: "twilio",
 							Fold: true,
@@ -20225,178 +17026,6 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "secret:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret='",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "secret",
 							Fold: true,
 						},
@@ -20405,7 +17034,62 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops111,
+		MakeOps: ops157,
+	},
+	rules.Service{
+		ID:      "twitch",
+		Name:    "Twitch",
+		Docs:    "https://dev.twitch.tv/docs/authentication/",
+		BaseURL: "https://id.twitch.tv",
+		Trust:   rules.Trust("builtin"),
+		File:    "twitch.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "twitch-client-secret",
+				Title:    "Twitch client secret",
+				Severity: 2,
+				Kind:     "client-secret",
+				Pattern:  "(?i:twitch[\\w .\\-]{0,16}?client)[\\w .\\-]{0,32}?(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[a-z0-9]{30})",
+				Entropy: &rules.Entropy{
+					Min: 3.4,
+				},
+				Service: "twitch",
+				File:    "twitch.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "twitch",
+							Fold: true,
+						},
+					},
+					Max: 291,
+				},
+			},
+			rules.Rule{
+				ID:       "twitch-access-token",
+				Title:    "Twitch access token",
+				Severity: 1,
+				Kind:     "access-token",
+				Pattern:  "(?i:twitch)[\\w .\\-]{0,32}?(?i:token|oauth|auth|pass)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[a-z0-9]{30})",
+				Entropy: &rules.Entropy{
+					Min: 3.4,
+				},
+				Service: "twitch",
+				File:    "twitch.toml",
+				Line:    28,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "twitch",
+							Fold: true,
+						},
+					},
+					Max: 220,
+				},
+			},
+		},
+		MakeOps: ops158,
 	},
 	rules.Service{
 		ID:      "typeform",
@@ -20439,7 +17123,44 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops112,
+		MakeOps: ops159,
+	},
+	rules.Service{
+		ID:      "unkey",
+		Name:    "Unkey",
+		Docs:    "https://www.unkey.com/docs/api-reference",
+		BaseURL: "https://api.unkey.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "unkey.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "unkey-root-key",
+				Title:    "Unkey root key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>unkey_(?P<body>[A-Za-z0-9]{20,64}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.6,
+				},
+				Allow: []string{
+					"^unkey_[A-Za-z]{1,64}$",
+					"^unkey_[a-z0-9]{1,64}$",
+				},
+				Service: "unkey",
+				File:    "unkey.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "unkey_",
+						},
+					},
+					Max: 70,
+				},
+			},
+		},
+		MakeOps: ops160,
 	},
 	rules.Service{
 		ID:      "upstash",
@@ -20467,7 +17188,7 @@ var services = [...]rules.Service{
 					rules.Part{
 						Name:     "host",
 						Pattern:  "(?P<host>[a-z0-9-]{3,63}\\.upstash\\.io)",
-						Within:   "10 lines",
+						Within:   "6 lines",
 						Optional: true,
 					},
 				},
@@ -20480,91 +17201,11 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "upstash",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash( ",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "kv_rest_api",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "kv_rest_api(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "kv_rest_api( ",
+							Text: "upstash",
 							Fold: true,
 						},
 					},
@@ -20603,11 +17244,11 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "token",
+							Text: "bearer",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "bearer",
+							Text: "token",
 							Fold: true,
 						},
 					},
@@ -20659,52 +17300,45 @@ var services = [...]rules.Service{
 							Text: "upstash",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "upstash(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "upstash( ",
-							Fold: true,
-						},
 					},
 					Max: 2455,
 				},
 			},
 		},
-		MakeOps: ops113,
+		MakeOps: ops161,
+	},
+	rules.Service{
+		ID:      "val-town",
+		Name:    "Val Town",
+		Docs:    "https://docs.val.town/api/authentication/",
+		BaseURL: "https://api.val.town",
+		Trust:   rules.Trust("builtin"),
+		File:    "val-town.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "val-town-api-key",
+				Title:    "Val Town API token",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>vtwn_(?P<body>[A-Za-z0-9]{20,64}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  3.6,
+				},
+				Service: "val-town",
+				File:    "val-town.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "vtwn_",
+						},
+					},
+					Max: 69,
+				},
+			},
+		},
+		MakeOps: ops162,
 	},
 	rules.Service{
 		ID:    "vault",
@@ -20789,13 +17423,16 @@ var services = [...]rules.Service{
 				Pattern:    "[\"'=:\\s](?P<secret>[sb]\\.(?P<body>[A-Za-z0-9]{24}))",
 				Entropy: &rules.Entropy{
 					Over: "body",
-					Min:  3.8,
+					Min:  3.6,
 				},
 				Context: &rules.Context{
 					Any: []string{
 						"vault",
 					},
 					Within: "5 lines",
+				},
+				Allow: []string{
+					"^[sb]\\.[A-Za-z]{24}$",
 				},
 				Service: "vault",
 				File:    "vault.toml",
@@ -20880,207 +17517,15 @@ var services = [...]rules.Service{
 				},
 				Service: "vault",
 				File:    "vault.toml",
-				Line:    84,
+				Line:    85,
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "secretid:=",
+							Text: "secret_id",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "secretid:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secretid`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id:=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id:= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id=>\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id=> ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id( ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id,\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id, ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id:\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id: ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id=\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id= ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "secret_id`",
+							Text: "secretid",
 							Fold: true,
 						},
 					},
@@ -21088,7 +17533,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops114,
+		MakeOps: ops163,
 	},
 	rules.Service{
 		ID:      "vercel",
@@ -21117,13 +17562,13 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "vcp_",
+							Text: "vcb_",
 						},
 						rules.Literal{
 							Text: "vci_",
 						},
 						rules.Literal{
-							Text: "vcb_",
+							Text: "vcp_",
 						},
 						rules.Literal{
 							Text: "vct_",
@@ -21194,7 +17639,7 @@ var services = [...]rules.Service{
 				Pattern:    "(?i:vercel|zeit_?now|now_token)[\\w.\\-]{0,24}[\"'\\x60\\])]{0,3}[ \\t]{0,8}(?::=|=>|[:=,(]|[ \\t])[ \\t]{0,8}(?:(?i:bearer) )?[\"'\\x60]{0,2}(?P<secret>[0-9A-Za-z]{24})",
 				Entropy: &rules.Entropy{
 					Over: "secret",
-					Min:  3.7,
+					Min:  3.6,
 				},
 				Service: "vercel",
 				File:    "vercel.toml",
@@ -21202,63 +17647,7 @@ var services = [...]rules.Service{
 				Shape: rules.Shape{
 					Literals: []rules.Literal{
 						rules.Literal{
-							Text: "vercel:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "vercel`",
+							Text: "now_token",
 							Fold: true,
 						},
 						rules.Literal{
@@ -21266,195 +17655,11 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "zeitnow:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeitnow",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zeit_now`",
-							Fold: true,
-						},
-						rules.Literal{
 							Text: "zeit_now",
 							Fold: true,
 						},
 						rules.Literal{
-							Text: "now_token:=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token=>",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token(",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token,",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token:",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token=",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token'",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token)",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token]",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token`",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "now_token",
+							Text: "zeitnow",
 							Fold: true,
 						},
 					},
@@ -21462,7 +17667,102 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops115,
+		MakeOps: ops164,
+	},
+	rules.Service{
+		ID:      "vultr",
+		Name:    "Vultr",
+		Docs:    "https://www.vultr.com/api/",
+		BaseURL: "https://api.vultr.com/v2",
+		Trust:   rules.Trust("builtin"),
+		File:    "vultr.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "vultr-api-key",
+				Title:    "Vultr API key",
+				Severity: 3,
+				Kind:     "api-key",
+				Pattern:  "(?i:vultr)[\\w .\\-]{0,32}?(?i:key|token|secret|auth|password|api|credential)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Z0-9]{36})",
+				Entropy: &rules.Entropy{
+					Min: 3.6,
+				},
+				Allow: []string{
+					"^[A-Z]{36}$",
+				},
+				Service: "vultr",
+				File:    "vultr.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "vultr",
+							Fold: true,
+						},
+					},
+					Max: 230,
+				},
+			},
+		},
+		MakeOps: ops165,
+	},
+	rules.Service{
+		ID:      "wandb",
+		Name:    "Weights & Biases",
+		Docs:    "https://docs.wandb.ai/support/find_api_key/",
+		BaseURL: "https://api.wandb.ai",
+		Trust:   rules.Trust("builtin"),
+		File:    "wandb.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "wandb-api-key",
+				Title:    "Weights & Biases API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>wandb_v1_(?P<body>[A-Za-z0-9_]{77}))",
+				Entropy: &rules.Entropy{
+					Over: "body",
+					Min:  4.2,
+				},
+				Service: "wandb",
+				File:    "wandb.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "wandb_v1_",
+						},
+					},
+					Max: 86,
+				},
+			},
+			rules.Rule{
+				ID:       "wandb-api-key-legacy",
+				Title:    "Weights & Biases API key (40 hex)",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?i:wandb|weightsandbiases)[\\w\\s.\\-]{0,40}?(?i:key|token|login|password)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[0-9a-f]{40})",
+				Entropy: &rules.Entropy{
+					Min: 3.2,
+				},
+				Service: "wandb",
+				File:    "wandb.toml",
+				Line:    28,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "wandb",
+							Fold: true,
+						},
+						rules.Literal{
+							Text: "weightsandbiases",
+							Fold: true,
+						},
+					},
+					Max: 251,
+				},
+			},
+		},
+		MakeOps: ops166,
 	},
 	rules.Service{
 		ID:      "xai",
@@ -21517,7 +17817,7 @@ var services = [...]rules.Service{
 				},
 			},
 		},
-		MakeOps: ops116,
+		MakeOps: ops167,
 	},
 	rules.Service{
 		ID:    "zendesk",
@@ -21567,46 +17867,6 @@ var services = [...]rules.Service{
 							Text: "zendesk",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "zendesk(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk( ",
-							Fold: true,
-						},
 					},
 					Max: 2462,
 				},
@@ -21648,7 +17908,8 @@ var services = [...]rules.Service{
 				File:    "zendesk.toml",
 				Line:    34,
 				Shape: rules.Shape{
-					Max: 40,
+					Literals: []rules.Literal{},
+					Max:      40,
 				},
 			},
 			rules.Rule{
@@ -21678,52 +17939,99 @@ var services = [...]rules.Service{
 							Text: "zendesk",
 							Fold: true,
 						},
-						rules.Literal{
-							Text: "zendesk(\"",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\"bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\"basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\"token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('bearer ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('basic ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk('token ",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk(\t",
-							Fold: true,
-						},
-						rules.Literal{
-							Text: "zendesk( ",
-							Fold: true,
-						},
 					},
 					Max: 2486,
 				},
 			},
 		},
-		MakeOps: ops117,
+		MakeOps: ops168,
+	},
+	rules.Service{
+		ID:      "zoom",
+		Name:    "Zoom",
+		Docs:    "https://developers.zoom.us/docs/internal-apps/s2s-oauth/",
+		BaseURL: "https://zoom.us",
+		Trust:   rules.Trust("builtin"),
+		File:    "zoom.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "zoom-client-secret",
+				Title:    "Zoom client secret",
+				Severity: 2,
+				Kind:     "client-secret",
+				Pattern:  "(?i:zoom)[\\w .\\-]{0,32}?(?i:secret)[\\w.\\-]{0,16}[\\s\"'`\\\\)\\]}]{0,8}(?:=>|:=|:-|\\|\\||\\?\\?|<-|[=:,>(]|%3[AaDd]|\\s)(?:[\\s\"'`\\\\(\\[{=@]|%2[027]|&quot;){0,10}(?:[A-Za-z_.:<>&*]{1,24}[\\s\"'`=:(,\\\\]{1,6}){0,2}(?P<secret>[A-Za-z0-9]{32})",
+				Entropy: &rules.Entropy{
+					Min: 3.8,
+				},
+				Parts: []rules.Part{
+					rules.Part{
+						Name:     "client_id",
+						Pattern:  "(?i:client[_\\-]?id)[\"\\s:=,]{1,8}(?P<client_id>[A-Za-z0-9_\\-]{20,24})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+					rules.Part{
+						Name:     "account_id",
+						Pattern:  "(?i:account[_\\-]?id)[\"\\s:=,]{1,8}(?P<account_id>[A-Za-z0-9_\\-]{20,24})",
+						Within:   "10 lines",
+						Optional: true,
+					},
+				},
+				Allow: []string{
+					"^[a-z]{32}$",
+					"^[A-Z0-9]{32}$",
+				},
+				Service: "zoom",
+				File:    "zoom.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "zoom",
+							Fold: true,
+						},
+					},
+					Max: 221,
+				},
+			},
+		},
+		MakeOps: ops169,
+	},
+	rules.Service{
+		ID:      "zuplo",
+		Name:    "Zuplo",
+		Docs:    "https://zuplo.com/docs/articles/api-key-management",
+		BaseURL: "https://dev.zuplo.com",
+		Trust:   rules.Trust("builtin"),
+		File:    "zuplo.toml",
+		Rules: []rules.Rule{
+			rules.Rule{
+				ID:       "zuplo-api-key",
+				Title:    "Zuplo API key",
+				Severity: 2,
+				Kind:     "api-key",
+				Pattern:  "(?P<secret>zpka_(?P<body>[0-9a-z]{32})_[0-9a-f]{8})",
+				Checksum: &rules.Checksum{
+					Kind:       "crc32-hex",
+					Over:       "body",
+					Digits:     8,
+					Skip:       1,
+					OnMismatch: "drop",
+				},
+				Service: "zuplo",
+				File:    "zuplo.toml",
+				Line:    9,
+				Shape: rules.Shape{
+					Literals: []rules.Literal{
+						rules.Literal{
+							Text: "zpka_",
+						},
+					},
+					Max: 46,
+				},
+			},
+		},
+		MakeOps: ops170,
 	},
 }
 
@@ -21732,7 +18040,7 @@ func ops0() rules.Operations {
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"adyen-*",
+					"adyen-api-key*",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
@@ -21744,19 +18052,20 @@ func ops0() rules.Operations {
 				Active:     "status == 200 && json?.id != nil",
 				Restricted: "status == 403 && json?.errorCode != nil",
 				Save: map[string]string{
-					"key_id": "json.id",
-					"owner":  "json.companyName",
-					"scopes": "json.roles",
+					"company": "json.companyName",
+					"key_id":  "json.id",
+					"owner":   "json.companyName",
+					"scopes":  "json.roles",
 				},
 				Control: "none",
 				Why:     "test and live keys look alike, and each is refused by the other's host",
-				Line:    43,
+				Line:    58,
 			},
 		},
 		Regenerate: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"adyen-*",
+					"adyen-api-key*",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "https://docs.adyen.com/api-explorer/Management/1/post/merchants/_merchantId_/apiCredentials/_apiCredentialId_/generateApiKey",
@@ -21776,13 +18085,13 @@ func ops0() rules.Operations {
 				Grace:    "24h",
 				Prove:    "key_id",
 				Retry:    "never",
-				Line:     54,
+				Line:     69,
 			},
 		},
 		Disable: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"adyen-*",
+					"adyen-api-key*",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
@@ -21799,7 +18108,7 @@ func ops0() rules.Operations {
 				Done:  "status == 200 && json?.active == false",
 				Prove: "key_id",
 				Warn:  "the whole credential stops working, its new keys too",
-				Line:  67,
+				Line:  82,
 			},
 		},
 	}
@@ -21855,20 +18164,151 @@ func ops2() rules.Operations {
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
+					"aiven-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/me",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "aivenv1 {{secret}}",
+				},
+				Active:   "status == 200 && json?.user?.user != nil",
+				Inactive: "status in [401, 403] && json?.errors[0]?.message == \"Invalid token\"",
+				Save: map[string]string{
+					"owner": "json.user.user",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 50,
+			},
+		},
+		List: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"aiven-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/access_token",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "aivenv1 {{secret}}",
+				},
+				Done: "status == 200 && json?.tokens != nil",
+				Each: "json.tokens",
+				Save: map[string]string{
+					"created_at":   "item.create_time",
+					"expires_at":   "item.expiry_time",
+					"key_id":       "item.token_prefix",
+					"last_used_at": "item.last_used_time",
+					"name":         "item.description",
+				},
+				Line: 59,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"aiven-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/access_token",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "aivenv1 {{secret}}",
+					JSON: map[string]interface{}{
+						"description": "{{label}}",
+					},
+				},
+				Done:      "status == 200 && json?.full_token != nil",
+				Refused:   "status in [400, 401, 403]",
+				Throttled: "status == 429",
+				Save: map[string]string{
+					"key_id": "json.token_prefix",
+					"secret": "json.full_token",
+				},
+				Strategy: "create-then-revoke",
+				Retry:    "never",
+				Line:     68,
+			},
+			rules.Operation{
+				Rules: []string{
+					"aiven-service-password",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "PUT /v1/project/{p}/service/{s}/user/{u} with operation reset_credentials: the old password dies at once",
+				Strategy: "manual",
+				Manual: []string{
+					"console.aiven.io, the service, Users, Reset password",
+					"give the new password to rekey on standard input",
+				},
+				Line: 90,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"aiven-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/access_token/{{key_id}}",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "aivenv1 {{secret}}",
+				},
+				Done:  "status == 200",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  80,
+			},
+			rules.Operation{
+				Rules: []string{
+					"aiven-service-password",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"console.aiven.io, the service, Users: reset the password or delete the user",
+				},
+				Line: 100,
+			},
+		},
+	}
+}
+
+func ops3() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
 					"algolia-*",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
-					URL:    "https://{{host}}/1/keys/{{secret}}",
+					URL:    "https://{{app_id}}-dsn.algolia.net/1/keys/{{secret}}",
 					Auth:   "header",
 					Header: "x-algolia-api-key",
 					Headers: map[string]string{
 						"x-algolia-application-id": "{{app_id}}",
 					},
 				},
-				Active:   "status == 200 && json?.acl != nil",
-				Inactive: "status == 403 && json?.message contains \"Invalid Application-ID or API key\"",
+				Active: "status == 200 && json?.acl != nil",
 				Save: map[string]string{
 					"expires_at": "json.validity",
 					"scopes":     "json.acl",
@@ -21887,7 +18327,7 @@ func ops2() rules.Operations {
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
-					URL:    "https://{{host}}/1/keys",
+					URL:    "https://{{app_id}}-dsn.algolia.net/1/keys",
 					Auth:   "header",
 					Header: "x-algolia-api-key",
 					Value:  "{{operator}}",
@@ -21914,7 +18354,7 @@ func ops2() rules.Operations {
 					"indexes",
 				},
 				Warn: "the admin key itself can only be regenerated in the dashboard",
-				Line: 56,
+				Line: 55,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -21926,7 +18366,7 @@ func ops2() rules.Operations {
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
-					URL:    "https://{{host}}/1/keys/{{secret}}",
+					URL:    "https://{{app_id}}-dsn.algolia.net/1/keys/{{secret}}",
 					Auth:   "header",
 					Header: "x-algolia-api-key",
 					Value:  "{{operator}}",
@@ -21938,21 +18378,53 @@ func ops2() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "secret",
 				Retry: "safe",
-				Line:  68,
+				Line:  67,
 			},
 		},
 	}
 }
 
-func ops3() rules.Operations {
+func ops4() rules.Operations {
+	return rules.Operations{
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"RAM console or CreateAccessKey (a user may have two): create a second key",
+					"give id and secret to rekey on standard input",
+				},
+				Line: 39,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "key_id",
+				Manual: []string{
+					"aliyun ram UpdateAccessKey --UserAccessKeyId ID --Status Inactive, wait, then DeleteAccessKey",
+				},
+				Line: 48,
+			},
+		},
+	}
+}
+
+func ops5() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"anthropic-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/models-list",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/models",
@@ -21978,7 +18450,7 @@ func ops3() rules.Operations {
 					"anthropic-admin-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/admin-api/organization/get-me",
+				Source:   "https://platform.claude.com/docs/en/api/php/organization.md",
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/organizations/me",
@@ -21994,7 +18466,7 @@ func ops3() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.name",
 				},
-				Line: 71,
+				Line: 70,
 			},
 		},
 		List: []rules.Operation{
@@ -22004,7 +18476,7 @@ func ops3() rules.Operations {
 					"anthropic-admin-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/admin-api/apikeys/list-api-keys",
+				Source:   "https://platform.claude.com/docs/en/api/php/organization.md",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -22026,7 +18498,7 @@ func ops3() rules.Operations {
 					"key_id":     "item.id",
 					"state":      "item.status",
 				},
-				Line: 81,
+				Line: 80,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -22035,14 +18507,13 @@ func ops3() rules.Operations {
 					"anthropic-api-key",
 					"anthropic-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/admin-api/apikeys/list-api-keys",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://console.anthropic.com/settings/keys in the key's workspace and make a new key.",
 					"Give the new key to rekey on standard input.",
 				},
-				Line: 123,
+				Line: 122,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22053,7 +18524,7 @@ func ops3() rules.Operations {
 				Manual: []string{
 					"Sign out and in again in the program that holds the token; sign out other sessions at https://claude.ai/settings.",
 				},
-				Line: 133,
+				Line: 131,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -22062,8 +18533,8 @@ func ops3() rules.Operations {
 					"anthropic-api-key",
 					"anthropic-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/admin-api/apikeys/update-api-key",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://docs.rs/claude-api/0.5.3/claude_api/admin/api_keys/",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -22081,7 +18552,7 @@ func ops3() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  112,
+				Line:  111,
 			},
 		},
 		Disable: []rules.Operation{
@@ -22090,8 +18561,8 @@ func ops3() rules.Operations {
 					"anthropic-api-key",
 					"anthropic-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/admin-api/apikeys/update-api-key",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://docs.rs/claude-api/0.5.3/claude_api/admin/api_keys/",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -22109,7 +18580,7 @@ func ops3() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  91,
+				Line:  90,
 			},
 		},
 		Enable: []rules.Operation{
@@ -22118,8 +18589,8 @@ func ops3() rules.Operations {
 					"anthropic-api-key",
 					"anthropic-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.anthropic.com/en/api/admin-api/apikeys/update-api-key",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://docs.rs/claude-api/0.5.3/claude_api/admin/api_keys/",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -22136,13 +18607,173 @@ func ops3() rules.Operations {
 				Done:  "status == 200 && json.status == \"active\"",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  102,
+				Line:  101,
 			},
 		},
 	}
 }
 
-func ops4() rules.Operations {
+func ops6() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"apify-api-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/users/me",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.data?.id != nil",
+				Inactive: "status == 401 && json?.error?.type != nil",
+				Save: map[string]string{
+					"owner": "json.data.username",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 29,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open console.apify.com, Settings, API & Integrations and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 38,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open console.apify.com, Settings, API & Integrations, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 47,
+			},
+		},
+	}
+}
+
+func ops7() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"artifactory-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					URL:    "https://{{host}}/artifactory/api/repositories",
+					Auth:   "header",
+					Header: "X-JFrog-Art-Api",
+					Query: map[string]string{
+						"type": "local",
+					},
+				},
+				Active:   "status == 200 && json != nil",
+				Inactive: "status == 401 && json?.errors != nil",
+				Weak:     "an instance that allows anonymous reading may answer without a key",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 52,
+			},
+			rules.Operation{
+				Rules: []string{
+					"artifactory-reference-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					URL:    "https://{{host}}/access/api/v1/tokens/me",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.token_id != nil",
+				Inactive: "status == 401 && json?.errors != nil",
+				Save: map[string]string{
+					"expires_at": "json.expiry",
+					"key_id":     "json.token_id",
+					"owner":      "json.subject",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 61,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open your instance, Edit Profile, Generate an Identity Token (API keys are retired)",
+					"give it to rekey on standard input",
+				},
+				Line: 80,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"artifactory-reference-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "self",
+				Request: rules.Request{
+					Method: "POST",
+					URL:    "https://{{host}}/access/api/v1/tokens/revoke",
+					Auth:   "bearer",
+					Form: map[string]string{
+						"token": "{{secret}}",
+					},
+				},
+				Done:  "status == 200",
+				Gone:  "status == 404",
+				Prove: "secret",
+				Retry: "safe",
+				Line:  70,
+			},
+			rules.Operation{
+				Rules: []string{
+					"artifactory-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open your instance, Edit Profile, revoke the API key; or DELETE /artifactory/api/security/apiKey as its user",
+				},
+				Line: 89,
+			},
+		},
+	}
+}
+
+func ops8() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22190,7 +18821,7 @@ func ops4() rules.Operations {
 	}
 }
 
-func ops5() rules.Operations {
+func ops9() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22212,7 +18843,7 @@ func ops5() rules.Operations {
 				},
 				Control: "none",
 				Why:     "site and e-mail address are found beside the token and may belong to another account, so a refusal proves nothing",
-				Line:    103,
+				Line:    117,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22229,7 +18860,30 @@ func ops5() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.data[0].id",
 				},
-				Line: 113,
+				Line: 127,
+			},
+		},
+		List: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"atlassian-api-token",
+					"atlassian-legacy-api-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/users/{{owner}}/manage/api-tokens",
+					Auth:   "bearer",
+				},
+				Done: "status == 200 && json != nil",
+				Each: "json",
+				Save: map[string]string{
+					"created_at":   "item.createdAt",
+					"key_id":       "item.id",
+					"last_used_at": "item.lastAccess",
+				},
+				Line: 135,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -22244,7 +18898,7 @@ func ops5() rules.Operations {
 					"put the new token where the old one is used",
 					"revoke the old token on the same page (API: DELETE /rest/pat/latest/tokens/ID)",
 				},
-				Line: 130,
+				Line: 153,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22257,7 +18911,7 @@ func ops5() rules.Operations {
 					"put the new token where the old one is used",
 					"revoke the old token on the same page",
 				},
-				Line: 136,
+				Line: 159,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -22276,13 +18930,13 @@ func ops5() rules.Operations {
 				Done:  "status == 204",
 				Gone:  "status == 404",
 				Prove: "key_id",
-				Line:  121,
+				Line:  144,
 			},
 		},
 	}
 }
 
-func ops6() rules.Operations {
+func ops10() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22334,7 +18988,7 @@ func ops6() rules.Operations {
 	}
 }
 
-func ops7() rules.Operations {
+func ops11() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22343,21 +18997,37 @@ func ops7() rules.Operations {
 					"aws-access-key-pair",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html",
+				Source:   "https://docs.aws.amazon.com/sdkfornet/v3/apidocs/items/SecurityToken/MISecurityTokenServiceGetCallerIdentityGetCallerIdentityRequest.html",
 				Driver:   "aws-sts",
-				Line:     112,
+				Line:     113,
 			},
 			rules.Operation{
 				Rules: []string{
 					"aws-access-key-id",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"The id alone cannot be checked: look for its secret, or for the id in the account's list of access keys.",
 				},
-				Line: 118,
+				Line: 119,
+			},
+			rules.Operation{
+				Rules: []string{
+					"aws-bedrock-api-key",
+					"aws-bedrock-short-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					URL:    "https://bedrock.us-east-1.amazonaws.com/foundation-models",
+					Auth:   "bearer",
+				},
+				Active:     "status == 200 && json.modelSummaries != nil",
+				Restricted: "status == 403 && body contains \"is not authorized to perform\"",
+				Control:    "none",
+				Why:        "the words of a refusal are not documented, so no answer counts as inactive",
+				Line:       165,
 			},
 		},
 		List: []rules.Operation{
@@ -22366,11 +19036,10 @@ func ops7() rules.Operations {
 					"aws-secret-access-key",
 					"aws-access-key-pair",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Driver:   "aws-iam",
-				Line:     143,
+				Line:     141,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -22379,14 +19048,38 @@ func ops7() rules.Operations {
 					"aws-secret-access-key",
 					"aws-access-key-pair",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Driver:   "aws-iam",
 				Strategy: "create-then-revoke",
 				Quota:    2,
 				Retry:    "never",
-				Line:     150,
+				Line:     147,
+			},
+			rules.Operation{
+				Rules: []string{
+					"aws-bedrock-api-key",
+					"aws-bedrock-short-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"A long-term key belongs to an IAM user: delete it under the user's security credentials (API keys for Amazon Bedrock) or with aws iam delete-service-specific-credential, and make a new one.",
+					"A short-term key ends within twelve hours, or with the session that made it.",
+					"Give the new one to rekey on standard input.",
+				},
+				Line: 174,
+			},
+			rules.Operation{
+				Rules: []string{
+					"aws-access-key-id",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"The id opens nothing by itself: look for its secret, and rotate the pair if that leaked too.",
+				},
+				Line: 184,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -22395,14 +19088,13 @@ func ops7() rules.Operations {
 					"aws-secret-access-key",
 					"aws-access-key-pair",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteAccessKey.html",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Driver:   "aws-iam",
 				Prove:    "id",
 				Retry:    "safe",
 				Warn:     "Temporary keys (ASIA) cannot be deleted: deny sessions older than now on the role.",
-				Line:     160,
+				Line:     156,
 			},
 		},
 		Disable: []rules.Operation{
@@ -22411,8 +19103,7 @@ func ops7() rules.Operations {
 					"aws-secret-access-key",
 					"aws-access-key-pair",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Driver:   "aws-iam",
 				Prove:    "id",
@@ -22426,27 +19117,25 @@ func ops7() rules.Operations {
 					"aws-secret-access-key",
 					"aws-access-key-pair",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Driver:   "aws-iam",
 				Prove:    "id",
 				Retry:    "safe",
-				Line:     134,
+				Line:     133,
 			},
 		},
 	}
 }
 
-func ops8() rules.Operations {
+func ops12() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/azure/devops/profile/profiles/get",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "GET",
 					Path:     "/_apis/profile/profiles/me",
@@ -22462,7 +19151,9 @@ func ops8() rules.Operations {
 					"key_id": "json.id",
 					"owner":  "json.emailAddress",
 				},
-				Line: 50,
+				Control: "none",
+				Why:     "a refusal can be a page to sign in, which proves nothing",
+				Line:    50,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -22470,8 +19161,7 @@ func ops8() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/azure/devops/profile/profiles/get",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "GET",
 					Path:     "/_apis/profile/profiles/me",
@@ -22485,7 +19175,7 @@ func ops8() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.emailAddress",
 				},
-				Line: 59,
+				Line: 60,
 			},
 		},
 		List: []rules.Operation{
@@ -22494,7 +19184,7 @@ func ops8() rules.Operations {
 					"*",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/azure/devops/tokens/pats/list",
+				Source:   "https://learn.microsoft.com/en-us/rest/api/azure/devops/tokens/pats",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -22522,7 +19212,7 @@ func ops8() rules.Operations {
 					"*",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/azure/devops/tokens/pats/create",
+				Source:   "https://learn.microsoft.com/en-us/rest/api/azure/devops/tokens/pats",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -22560,7 +19250,7 @@ func ops8() rules.Operations {
 					"*",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/azure/devops/tokens/pats/revoke",
+				Source:   "https://learn.microsoft.com/en-us/rest/api/azure/devops/tokens/pats",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -22581,7 +19271,7 @@ func ops8() rules.Operations {
 	}
 }
 
-func ops9() rules.Operations {
+func ops13() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22589,10 +19279,9 @@ func ops9() rules.Operations {
 					"azure-storage-key",
 					"azure-storage-legacy-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/storageservices/list-containers2",
+				Evidence: rules.Evidence("recalled"),
 				Driver:   "azure-storage",
-				Line:     351,
+				Line:     356,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22611,7 +19300,7 @@ func ops9() rules.Operations {
 				Active:     "status == 200 && json.data != nil",
 				Restricted: "status == 403 && json.error != nil",
 				Inactive:   "status == 401 && json.error != nil",
-				Line:       357,
+				Line:       361,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22631,7 +19320,7 @@ func ops9() rules.Operations {
 				Active:  "status == 200 && json.value != nil",
 				Control: "none",
 				Why:     "query keys and unknown keys are refused alike",
-				Line:    365,
+				Line:    369,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -22640,34 +19329,19 @@ func ops9() rules.Operations {
 					"azure-storage-key",
 					"azure-storage-legacy-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/rest/api/storagerp/storage-accounts/regenerate-key",
-				Auth:     "operator",
-				Request: rules.Request{
-					Method: "POST",
-					Path:   "/subscriptions/{{subscription}}/resourceGroups/{{resource_group}}/providers/Microsoft.Storage/storageAccounts/{{account}}/regenerateKey",
-					Auth:   "bearer",
-					Query: map[string]string{
-						"api-version": "2023-05-01",
-					},
-					JSON: map[string]interface{}{
-						"keyName": "{{slot}}",
-					},
-				},
-				Done:      "status == 200 && json.keys != nil",
-				Refused:   "status in [400, 401, 403, 404]",
-				Throttled: "status == 429",
-				Save: map[string]string{
-					"secret": "filter(json.keys, .keyName == slot)[0].value",
-				},
-				Strategy: "dual-slot",
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
 				Slots: []string{
 					"key1",
 					"key2",
 				},
-				Retry: "never",
-				Warn:  "Every signature (SAS) that was made with the regenerated key dies with it.",
-				Line:  373,
+				Manual: []string{
+					"Find out which of the two keys leaked: az storage account keys list --account-name NAME.",
+					"Renew the other one, for example: az storage account keys renew --account-name NAME --key key2, and give it to rekey on standard input.",
+					"When every consumer has it, renew the leaked one.",
+				},
+				Warn: "Every signature (SAS) that was made with the regenerated key dies with it.",
+				Line: 377,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22684,22 +19358,20 @@ func ops9() rules.Operations {
 					"azure-common-annotated-key",
 					"azure-ai-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/azure/key-vault/secrets/tutorial-rotation-dual",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"In the Azure portal open the resource, then Keys (or Access keys, Shared access policies): there are two.",
 					"Regenerate the key that did not leak, and give it to rekey on standard input.",
 					"When every consumer has it, regenerate the leaked one.",
 				},
-				Line: 388,
+				Line: 389,
 			},
 			rules.Operation{
 				Rules: []string{
 					"azure-sas",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/azure/storage/common/storage-sas-overview",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"A signature cannot be revoked by itself: delete the stored access policy it names (si=), or regenerate the account key that signed it.",
@@ -22711,20 +19383,30 @@ func ops9() rules.Operations {
 				Rules: []string{
 					"azure-functions-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/azure/azure-functions/function-keys-how-to",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"In the Azure portal open the function app, App keys or the function's Function keys, and renew the key: the old value stops at once.",
 					"Or add a second key first, move its users, then delete the leaked one. Give the new key to rekey on standard input.",
 				},
-				Line: 409,
+				Line: 408,
+			},
+			rules.Operation{
+				Rules: []string{
+					"azure-ml-web-service-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"The classic studio has ended: delete the web service, or renew its key in the portal, and give the new one to rekey on standard input.",
+				},
+				Line: 417,
 			},
 		},
 	}
 }
 
-func ops10() rules.Operations {
+func ops14() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22785,7 +19467,7 @@ func ops10() rules.Operations {
 	}
 }
 
-func ops11() rules.Operations {
+func ops15() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22824,7 +19506,66 @@ func ops11() rules.Operations {
 	}
 }
 
-func ops12() rules.Operations {
+func ops16() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"brevo-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/account",
+					Auth:   "header",
+					Header: "api-key",
+				},
+				Active:     "status == 200 && json?.email != nil",
+				Restricted: "status == 401 && (json?.message contains \"IP\" || json?.message contains \"not verified\")",
+				Inactive:   "status == 401 && (json?.message contains \"Key not found\" || json?.message contains \"not enabled\")",
+				Save: map[string]string{
+					"owner": "json.email",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 48,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open app.brevo.com, SMTP & API and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 58,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open app.brevo.com, SMTP & API, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 67,
+			},
+		},
+	}
+}
+
+func ops17() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -22934,13 +19675,67 @@ func ops12() rules.Operations {
 	}
 }
 
-func ops13() rules.Operations {
+func ops18() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"cerebras-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/models",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && (json?.data != nil || json != nil)",
+				Inactive: "status == 401",
+				Weak:     "rests on the list of models; the call is refused without a key",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 30,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the console of Cerebras, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 39,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the console of Cerebras, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 48,
+			},
+		},
+	}
+}
+
+func ops19() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"circleci-personal-token",
-					"circleci-legacy-token",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
@@ -22958,6 +19753,25 @@ func ops13() rules.Operations {
 			},
 			rules.Operation{
 				Rules: []string{
+					"circleci-legacy-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/me",
+					Auth:   "header",
+					Header: "circle-token",
+				},
+				Active: "status == 200 && json?.id != nil",
+				Save: map[string]string{
+					"owner": "json.login",
+				},
+				Control: "none",
+				Why:     "a project token is refused at this address although it works for its project",
+				Line:    62,
+			},
+			rules.Operation{
+				Rules: []string{
 					"circleci-project-token",
 				},
 				Evidence: rules.Evidence("recalled"),
@@ -22970,7 +19784,7 @@ func ops13() rules.Operations {
 				Active:  "status == 200 && json?.vcs_url != nil",
 				Control: "none",
 				Why:     "a project token may be refused at this address although it works for its project",
-				Line:    62,
+				Line:    71,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -22985,7 +19799,7 @@ func ops13() rules.Operations {
 					"put the new token where the old one is used",
 					"delete the old token on the same page",
 				},
-				Line: 70,
+				Line: 79,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -22998,13 +19812,67 @@ func ops13() rules.Operations {
 					"put the new token where the old one is used",
 					"delete the old token on the same page",
 				},
-				Line: 76,
+				Line: 85,
 			},
 		},
 	}
 }
 
-func ops14() rules.Operations {
+func ops20() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"clerk-*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/users/count",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.total_count != nil",
+				Inactive: "status == 401 && json?.errors != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 50,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open dashboard.clerk.com, Configure, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 58,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open dashboard.clerk.com, Configure, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 67,
+			},
+		},
+	}
+}
+
+func ops21() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -23024,7 +19892,7 @@ func ops14() rules.Operations {
 	}
 }
 
-func ops15() rules.Operations {
+func ops22() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23050,7 +19918,7 @@ func ops15() rules.Operations {
 					Per:      "5s",
 					Scope:    "host",
 				},
-				Line: 130,
+				Line: 132,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -23080,7 +19948,7 @@ func ops15() rules.Operations {
 					Per:      "5s",
 					Scope:    "host",
 				},
-				Line: 140,
+				Line: 142,
 			},
 		},
 		List: []rules.Operation{
@@ -23113,7 +19981,7 @@ func ops15() rules.Operations {
 					Per:      "5s",
 					Scope:    "host",
 				},
-				Line: 151,
+				Line: 153,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -23152,7 +20020,7 @@ func ops15() rules.Operations {
 					"generate a new key and give it to rekey on standard input",
 					"keep the old key until rekey says that the new one works and is delivered",
 				},
-				Line: 164,
+				Line: 166,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -23187,7 +20055,7 @@ func ops15() rules.Operations {
 					"open https://clore.ai/profile, section API",
 					"delete the leaked key (disabling it is not enough: it can be enabled again)",
 				},
-				Line: 183,
+				Line: 185,
 			},
 		},
 		Disable: []rules.Operation{
@@ -23217,7 +20085,7 @@ func ops15() rules.Operations {
 				},
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  201,
+				Line:  203,
 			},
 		},
 		Enable: []rules.Operation{
@@ -23247,13 +20115,13 @@ func ops15() rules.Operations {
 				},
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  214,
+				Line:  216,
 			},
 		},
 	}
 }
 
-func ops16() rules.Operations {
+func ops23() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23262,7 +20130,7 @@ func ops16() rules.Operations {
 					"cloudflare-legacy-token",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/verify/",
+				Source:   "https://developers.cloudflare.com/fundamentals/api/troubleshooting",
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/user/tokens/verify",
@@ -23285,8 +20153,7 @@ func ops16() rules.Operations {
 				Rules: []string{
 					"cloudflare-account-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/accounts/subresources/tokens/methods/verify/",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/accounts/{{account}}/tokens/verify",
@@ -23310,8 +20177,7 @@ func ops16() rules.Operations {
 					"cloudflare-global-key",
 					"cloudflare-legacy-global-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/user/methods/get/",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/user",
@@ -23321,8 +20187,7 @@ func ops16() rules.Operations {
 						"X-Auth-Email": "{{email}}",
 					},
 				},
-				Active:   "status == 200 && json.success == true && json.result.id != nil",
-				Inactive: "status in [400, 403] && json.success == false && any(json.errors, .code in [9103, 6003])",
+				Active: "status == 200 && json.success == true && json.result.id != nil",
 				Save: map[string]string{
 					"key_id": "json.result.id",
 					"owner":  "json.result.email",
@@ -23332,7 +20197,9 @@ func ops16() rules.Operations {
 					Per:      "5m",
 					Scope:    "account",
 				},
-				Line: 145,
+				Control: "none",
+				Why:     "the address near by may not be the key's own, so no answer counts as inactive",
+				Line:    144,
 			},
 		},
 		List: []rules.Operation{
@@ -23341,8 +20208,7 @@ func ops16() rules.Operations {
 					"cloudflare-user-token",
 					"cloudflare-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/list/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -23359,7 +20225,7 @@ func ops16() rules.Operations {
 					"last_used_at": "item.last_used_on",
 					"state":        "item.status",
 				},
-				Line: 155,
+				Line: 154,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -23369,7 +20235,7 @@ func ops16() rules.Operations {
 					"cloudflare-legacy-token",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/user/subresources/tokens/subresources/value/methods/update/",
+				Source:   "https://github.com/cloudflare/cloudflare-typescript, src/resources/user/tokens/value.ts",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "PUT",
@@ -23386,14 +20252,13 @@ func ops16() rules.Operations {
 				Strategy: "immediate",
 				Prove:    "key_id",
 				Retry:    "never",
-				Line:     165,
+				Line:     163,
 			},
 			rules.Operation{
 				Rules: []string{
 					"cloudflare-account-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/accounts/subresources/tokens/subresources/value/methods/update/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "PUT",
@@ -23410,7 +20275,7 @@ func ops16() rules.Operations {
 				Strategy: "immediate",
 				Prove:    "key_id",
 				Retry:    "never",
-				Line:     179,
+				Line:     177,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -23418,14 +20283,13 @@ func ops16() rules.Operations {
 					"cloudflare-legacy-global-key",
 					"cloudflare-origin-ca-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/fundamentals/api/get-started/keys/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://dash.cloudflare.com/profile/api-tokens and choose Change at the Global API Key or Origin CA Key; the old one stops at once.",
 					"Better: make an API token with just the permissions needed, and give that to rekey on standard input.",
 				},
-				Line: 215,
+				Line: 210,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -23434,8 +20298,7 @@ func ops16() rules.Operations {
 					"cloudflare-user-token",
 					"cloudflare-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/delete/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -23446,14 +20309,13 @@ func ops16() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  193,
+				Line:  190,
 			},
 			rules.Operation{
 				Rules: []string{
 					"cloudflare-account-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.cloudflare.com/api/resources/accounts/subresources/tokens/methods/delete/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -23464,13 +20326,69 @@ func ops16() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  204,
+				Line:  200,
 			},
 		},
 	}
 }
 
-func ops17() rules.Operations {
+func ops24() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"cloudinary-url",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "GET",
+					Path:     "/v1_1/{{cloud}}/ping",
+					Auth:     "basic",
+					User:     "{{api_key}}",
+					Password: "{{secret}}",
+				},
+				Active:   "status == 200 && json?.status == \"ok\"",
+				Inactive: "status == 401 && json?.error != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 51,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open console.cloudinary.com, Settings, API Keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 59,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open console.cloudinary.com, Settings, API Keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 68,
+			},
+		},
+	}
+}
+
+func ops25() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23496,7 +20414,7 @@ func ops17() rules.Operations {
 					Per:      "5s",
 					Scope:    "host",
 				},
-				Line: 126,
+				Line: 127,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -23528,7 +20446,7 @@ func ops17() rules.Operations {
 					Per:      "5s",
 					Scope:    "host",
 				},
-				Line: 137,
+				Line: 138,
 			},
 		},
 		List: []rules.Operation{
@@ -23563,7 +20481,7 @@ func ops17() rules.Operations {
 					"services":     "item.services",
 					"status":       "item.status",
 				},
-				Line: 148,
+				Line: 149,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -23609,7 +20527,7 @@ func ops17() rules.Operations {
 					"give the new key to rekey on standard input; it is shown only once",
 				},
 				Warn: "From now on the old key dies within 24 hours, even if nothing else happens.",
-				Line: 160,
+				Line: 161,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -23636,13 +20554,74 @@ func ops17() rules.Operations {
 					"find the key by its id (prefix and first four characters) and its name",
 					"choose Revoke",
 				},
-				Line: 181,
+				Line: 182,
 			},
 		},
 	}
 }
 
-func ops18() rules.Operations {
+func ops26() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"cockroachdb-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/clusters",
+					Auth:   "bearer",
+				},
+				Active:     "status == 200 && json?.clusters != nil",
+				Restricted: "status == 403 && json?.code != nil",
+				Inactive:   "status == 401 && json?.code != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 31,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"cockroachdb-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "POST /api/v1/api-keys by a service account with the right role",
+				Strategy: "manual",
+				Manual: []string{
+					"cockroachlabs.cloud, Organization, Access Management, Service Accounts: create an API key",
+					"give it to rekey on standard input",
+				},
+				Line: 40,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"cockroachdb-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/api-keys/{{id}}",
+					Auth:   "bearer",
+				},
+				Done:  "status == 200",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  50,
+			},
+		},
+	}
+}
+
+func ops27() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23681,7 +20660,7 @@ func ops18() rules.Operations {
 	}
 }
 
-func ops19() rules.Operations {
+func ops28() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23766,7 +20745,7 @@ func ops19() rules.Operations {
 	}
 }
 
-func ops20() rules.Operations {
+func ops29() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23779,8 +20758,7 @@ func ops20() rules.Operations {
 					Path:   "/users/me",
 					Auth:   "bearer",
 				},
-				Active:   "status == 200 && json?.sys?.id != nil",
-				Inactive: "status == 401 && json?.sys?.id == \"AccessTokenInvalid\"",
+				Active: "status == 200 && json?.sys?.id != nil",
 				Save: map[string]string{
 					"owner": "json.email",
 				},
@@ -23789,7 +20767,9 @@ func ops20() rules.Operations {
 					Per:      "1s",
 					Scope:    "account",
 				},
-				Line: 41,
+				Control: "none",
+				Why:     "a token of the European data centre is refused by this host like a dead one",
+				Line:    41,
 			},
 		},
 		List: []rules.Operation{
@@ -23811,7 +20791,7 @@ func ops20() rules.Operations {
 					"expires_at": "item.sys.expiresAt",
 					"key_id":     "item.sys.id",
 				},
-				Line: 50,
+				Line: 51,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -23843,7 +20823,7 @@ func ops20() rules.Operations {
 					"scopes",
 					"expires_at",
 				},
-				Line: 59,
+				Line: 60,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -23856,7 +20836,7 @@ func ops20() rules.Operations {
 					"put the new token where the old one is used",
 					"delete the old key on the same page",
 				},
-				Line: 80,
+				Line: 81,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -23875,13 +20855,13 @@ func ops20() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  70,
+				Line:  71,
 			},
 		},
 	}
 }
 
-func ops21() rules.Operations {
+func ops30() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -23953,7 +20933,7 @@ func ops21() rules.Operations {
 	}
 }
 
-func ops22() rules.Operations {
+func ops31() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -23965,7 +20945,7 @@ func ops22() rules.Operations {
 				Manual: []string{
 					"create a second user with the same rights on the server that the URL names, and give the new URL to rekey on standard input",
 				},
-				Line: 38,
+				Line: 61,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -23978,21 +20958,20 @@ func ops22() rules.Operations {
 				Manual: []string{
 					"remove the old user, or change its password, on the server that the URL names; end its sessions",
 				},
-				Line: 44,
+				Line: 67,
 			},
 		},
 	}
 }
 
-func ops23() rules.Operations {
+func ops32() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"databricks-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.databricks.com/api/workspace/currentuser/me",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/api/2.0/preview/scim/v2/Me",
@@ -24011,8 +20990,7 @@ func ops23() rules.Operations {
 				Rules: []string{
 					"databricks-oauth-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "POST",
 					Path:     "/oidc/v1/token",
@@ -24026,7 +21004,7 @@ func ops23() rules.Operations {
 				},
 				Active:   "status == 200 && json.access_token != nil",
 				Inactive: "status == 401 && json.error == \"invalid_client\"",
-				Line:     61,
+				Line:     60,
 			},
 		},
 		List: []rules.Operation{
@@ -24034,8 +21012,7 @@ func ops23() rules.Operations {
 				Rules: []string{
 					"databricks-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.databricks.com/api/workspace/tokens/list",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -24050,7 +21027,7 @@ func ops23() rules.Operations {
 					"key_id":     "item.token_id",
 					"label":      "item.comment",
 				},
-				Line: 69,
+				Line: 67,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -24058,8 +21035,7 @@ func ops23() rules.Operations {
 				Rules: []string{
 					"databricks-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.databricks.com/api/workspace/tokens/create",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -24081,21 +21057,20 @@ func ops23() rules.Operations {
 				Parity: []string{
 					"expires_at",
 				},
-				Line: 79,
+				Line: 76,
 			},
 			rules.Operation{
 				Rules: []string{
 					"databricks-oauth-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Quota:    5,
 				Manual: []string{
 					"Open the account console, User management, Service principals, the principal, Secrets: generate a new one and give it to rekey on standard input.",
 					"Then delete the leaked secret there.",
 				},
-				Line: 104,
+				Line: 99,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -24103,8 +21078,7 @@ func ops23() rules.Operations {
 				Rules: []string{
 					"databricks-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.databricks.com/api/workspace/tokens/delete",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -24118,21 +21092,20 @@ func ops23() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  93,
+				Line:  89,
 			},
 		},
 	}
 }
 
-func ops24() rules.Operations {
+func ops33() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"datadog-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/authentication/#validate-api-key",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/v1/validate",
@@ -24163,20 +21136,19 @@ func ops24() rules.Operations {
 				Restricted: "status == 403 && json.errors != nil",
 				Control:    "none",
 				Why:        "a refusal proves nothing about the other sites, so no answer counts as inactive",
-				Line:       94,
+				Line:       93,
 			},
 			rules.Operation{
 				Rules: []string{
 					"datadog-app-key",
 					"datadog-prefixed-app-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/authentication/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Look the key up by its last four characters at https://app.datadoghq.com/organization-settings/application-keys.",
 				},
-				Line: 103,
+				Line: 102,
 			},
 		},
 		List: []rules.Operation{
@@ -24184,8 +21156,7 @@ func ops24() rules.Operations {
 				Rules: []string{
 					"datadog-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/key-management/#get-all-api-keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -24203,7 +21174,7 @@ func ops24() rules.Operations {
 					"key_id":     "item.id",
 					"label":      "item.attributes.name",
 				},
-				Line: 110,
+				Line: 108,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -24211,8 +21182,7 @@ func ops24() rules.Operations {
 				Rules: []string{
 					"datadog-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/key-management/#create-an-api-key",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -24236,15 +21206,14 @@ func ops24() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     120,
+				Line:     117,
 			},
 			rules.Operation{
 				Rules: []string{
 					"datadog-app-key",
 					"datadog-prefixed-app-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/key-management/#create-an-application-key-for-current-user",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -24271,7 +21240,19 @@ func ops24() rules.Operations {
 				Parity: []string{
 					"scopes",
 				},
-				Line: 144,
+				Line: 139,
+			},
+			rules.Operation{
+				Rules: []string{
+					"datadog-pat",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Open https://app.datadoghq.com/personal-settings and make a new token with the same scopes.",
+					"Give the new one to rekey on standard input.",
+				},
+				Line: 172,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -24279,8 +21260,7 @@ func ops24() rules.Operations {
 				Rules: []string{
 					"datadog-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/key-management/#delete-an-api-key",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -24291,15 +21271,14 @@ func ops24() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  133,
+				Line:  129,
 			},
 			rules.Operation{
 				Rules: []string{
 					"datadog-app-key",
 					"datadog-prefixed-app-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/key-management/#delete-an-application-key-owned-by-current-user",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -24310,14 +21289,13 @@ func ops24() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  158,
+				Line:  152,
 			},
 			rules.Operation{
 				Rules: []string{
 					"datadog-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.datadoghq.com/api/latest/key-management/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -24328,13 +21306,13 @@ func ops24() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  169,
+				Line:  162,
 			},
 		},
 	}
 }
 
-func ops25() rules.Operations {
+func ops34() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -24370,7 +21348,64 @@ func ops25() rules.Operations {
 	}
 }
 
-func ops26() rules.Operations {
+func ops35() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"deno-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					URL:    "https://dash.deno.com/api/user",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.id != nil",
+				Inactive: "status == 401",
+				Save: map[string]string{
+					"owner": "json.login",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 28,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the dashboard of Deno Deploy, API keys or access tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 37,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the dashboard of Deno Deploy, API keys or access tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 46,
+			},
+		},
+	}
+}
+
+func ops36() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -24378,16 +21413,15 @@ func ops26() rules.Operations {
 					"digitalocean-pat",
 					"digitalocean-oauth-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.digitalocean.com/reference/api/digitalocean/#tag/Account",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/account",
 					Auth:   "bearer",
 				},
 				Active:     "status == 200 && json.account.uuid != nil",
-				Restricted: "status == 403 && json.id == \"Forbidden\"",
-				Inactive:   "status == 401 && json.id == \"Unauthorized\"",
+				Restricted: "status == 403 && lower(json.id) == \"forbidden\"",
+				Inactive:   "status == 401 && lower(json.id) == \"unauthorized\"",
 				Save: map[string]string{
 					"key_id": "json.account.uuid",
 					"owner":  "json.account.email",
@@ -24405,8 +21439,7 @@ func ops26() rules.Operations {
 				Rules: []string{
 					"digitalocean-spaces-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.digitalocean.com/reference/api/digitalocean/#tag/Spaces-Keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -24420,7 +21453,7 @@ func ops26() rules.Operations {
 					"key_id":     "item.access_key",
 					"label":      "item.name",
 				},
-				Line: 104,
+				Line: 103,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -24428,8 +21461,7 @@ func ops26() rules.Operations {
 				Rules: []string{
 					"digitalocean-spaces-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.digitalocean.com/reference/api/digitalocean/#tag/Spaces-Keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -24449,7 +21481,7 @@ func ops26() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     114,
+				Line:     112,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -24457,13 +21489,12 @@ func ops26() rules.Operations {
 					"digitalocean-oauth-token",
 					"digitalocean-refresh-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.digitalocean.com/reference/api/create-personal-access-token/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Make a new token with custom scopes and an expiry date at https://cloud.digitalocean.com/account/api/tokens, and give it to rekey on standard input.",
 				},
-				Line: 138,
+				Line: 134,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -24473,7 +21504,7 @@ func ops26() rules.Operations {
 					"digitalocean-oauth-token",
 				},
 				Evidence: rules.Evidence("public"),
-				Source:   "https://docs.digitalocean.com/reference/api/oauth/#revoke-token",
+				Source:   "kingfisher 2.x, revocation overlay",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "POST",
@@ -24486,14 +21517,13 @@ func ops26() rules.Operations {
 				Done:  "status == 200",
 				Gone:  "status == 401",
 				Retry: "safe",
-				Line:  94,
+				Line:  93,
 			},
 			rules.Operation{
 				Rules: []string{
 					"digitalocean-spaces-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.digitalocean.com/reference/api/digitalocean/#tag/Spaces-Keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -24504,21 +21534,20 @@ func ops26() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "id",
 				Retry: "safe",
-				Line:  127,
+				Line:  124,
 			},
 		},
 	}
 }
 
-func ops27() rules.Operations {
+func ops37() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"discord-bot-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://discord.com/developers/docs/resources/user#get-current-user",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/users/@me",
@@ -24537,17 +21566,17 @@ func ops27() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 68,
+				Line: 69,
 			},
 			rules.Operation{
 				Rules: []string{
 					"discord-webhook",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://discord.com/developers/docs/resources/webhook#get-webhook-with-token",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://deno.land/x/discordeno@17.2.0/helpers/webhooks",
 				Request: rules.Request{
 					Method: "GET",
-					Path:   "/webhooks/{{webhook_id}}/{{token}}",
+					Path:   "/webhooks/{{webhook_id}}/{{secret}}",
 					Auth:   "none",
 				},
 				Active:   "status == 200 && json.id != nil && json.token != nil",
@@ -24564,8 +21593,7 @@ func ops27() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://discord.com/developers/docs/quick-start/getting-started",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Bot and client secret: open https://discord.com/developers/applications, choose the application, Bot or OAuth2, then Reset; the old one stops at once.",
@@ -24580,12 +21608,12 @@ func ops27() rules.Operations {
 				Rules: []string{
 					"discord-webhook",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://discord.com/developers/docs/resources/webhook#delete-webhook-with-token",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://deno.land/x/discordeno@17.2.0/helpers/webhooks",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
-					Path:   "/webhooks/{{webhook_id}}/{{token}}",
+					Path:   "/webhooks/{{webhook_id}}/{{secret}}",
 					Auth:   "none",
 				},
 				Done:  "status == 204",
@@ -24597,15 +21625,14 @@ func ops27() rules.Operations {
 	}
 }
 
-func ops28() rules.Operations {
+func ops38() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.docker.com/reference/api/hub/latest/#tag/authentication-api",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/auth/token",
@@ -24615,14 +21642,15 @@ func ops28() rules.Operations {
 						"secret":     "{{secret}}",
 					},
 				},
-				Active:   "status == 200 && json.access_token != nil",
-				Inactive: "status == 401 && json.detail != nil",
+				Active: "status == 200 && json.access_token != nil",
 				Pace: &rules.Pace{
 					Requests: 5,
 					Per:      "1m",
 					Scope:    "host",
 				},
-				Line: 65,
+				Control: "none",
+				Why:     "the user name near by may not be the token's own, so no answer counts as inactive",
+				Line:    65,
 			},
 		},
 		List: []rules.Operation{
@@ -24630,8 +21658,7 @@ func ops28() rules.Operations {
 				Rules: []string{
 					"docker-hub-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.docker.com/reference/api/hub/latest/#tag/access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -24657,8 +21684,7 @@ func ops28() rules.Operations {
 				Rules: []string{
 					"docker-hub-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.docker.com/reference/api/hub/latest/#tag/access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -24682,7 +21708,20 @@ func ops28() rules.Operations {
 					"scopes",
 					"expires_at",
 				},
-				Line: 105,
+				Line: 102,
+			},
+			rules.Operation{
+				Rules: []string{
+					"docker-hub-org-token",
+					"docker-hub-legacy-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Organisation: https://app.docker.com, the organisation, Access tokens. Older tokens: https://app.docker.com/settings/personal-access-tokens. Make a new one with the same scopes.",
+					"Give the new one to rekey on standard input.",
+				},
+				Line: 125,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -24690,8 +21729,7 @@ func ops28() rules.Operations {
 				Rules: []string{
 					"docker-hub-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.docker.com/reference/api/hub/latest/#tag/access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -24702,7 +21740,7 @@ func ops28() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  119,
+				Line:  115,
 			},
 		},
 		Disable: []rules.Operation{
@@ -24710,8 +21748,7 @@ func ops28() rules.Operations {
 				Rules: []string{
 					"docker-hub-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.docker.com/reference/api/hub/latest/#tag/access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "PATCH",
@@ -24725,7 +21762,7 @@ func ops28() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  84,
+				Line:  83,
 			},
 		},
 		Enable: []rules.Operation{
@@ -24733,8 +21770,7 @@ func ops28() rules.Operations {
 				Rules: []string{
 					"docker-hub-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.docker.com/reference/api/hub/latest/#tag/access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "PATCH",
@@ -24747,18 +21783,19 @@ func ops28() rules.Operations {
 				Done:  "status == 200 && json.is_active == true",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  95,
+				Line:  93,
 			},
 		},
 	}
 }
 
-func ops29() rules.Operations {
+func ops39() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"doppler-*",
+					"doppler-service-token",
+					"doppler-token",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
@@ -24777,7 +21814,7 @@ func ops29() rules.Operations {
 					Per:      "1s",
 					Scope:    "account",
 				},
-				Line: 39,
+				Line: 51,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -24810,11 +21847,12 @@ func ops29() rules.Operations {
 					"access",
 					"expires_at",
 				},
-				Line: 67,
+				Line: 79,
 			},
 			rules.Operation{
 				Rules: []string{
 					"doppler-token",
+					"doppler-scim-audit-token",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
@@ -24823,13 +21861,14 @@ func ops29() rules.Operations {
 					"put the new token where the old one is used",
 					"revoke the old token on the same page",
 				},
-				Line: 78,
+				Line: 90,
 			},
 		},
 		Revoke: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"doppler-token",
+					"doppler-scim-audit-token",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Auth:     "self",
@@ -24844,7 +21883,7 @@ func ops29() rules.Operations {
 				Done:  "status == 200",
 				Prove: "secret",
 				Retry: "safe",
-				Line:  48,
+				Line:  60,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -24864,13 +21903,13 @@ func ops29() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "secret",
 				Retry: "safe",
-				Line:  57,
+				Line:  69,
 			},
 		},
 	}
 }
 
-func ops30() rules.Operations {
+func ops40() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -24930,7 +21969,127 @@ func ops30() rules.Operations {
 	}
 }
 
-func ops31() rules.Operations {
+func ops41() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/air/airlines",
+					Auth:   "bearer",
+					Headers: map[string]string{
+						"Duffel-Version": "v2",
+					},
+					Query: map[string]string{
+						"limit": "1",
+					},
+				},
+				Active:     "status == 200 && json?.data != nil",
+				Restricted: "status == 403 && json?.errors != nil",
+				Inactive:   "status == 401 && json?.errors != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 47,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open app.duffel.com, Developers, Access tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 56,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open app.duffel.com, Developers, Access tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 65,
+			},
+		},
+	}
+}
+
+func ops42() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/users",
+					Auth:   "basic",
+					User:   "{{secret}}",
+				},
+				Active:     "status == 200 && json?.id != nil",
+				Restricted: "status == 403 && json?.error?.code != nil",
+				Inactive:   "status == 401 && json?.error?.code != nil",
+				Save: map[string]string{
+					"owner": "json.id",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 47,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open easypost.com/account/api-keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 57,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open easypost.com/account/api-keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 66,
+			},
+		},
+	}
+}
+
+func ops43() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -25076,15 +22235,73 @@ func ops31() rules.Operations {
 	}
 }
 
-func ops32() rules.Operations {
+func ops44() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"elevenlabs-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v1/user",
+					Auth:   "header",
+					Header: "xi-api-key",
+				},
+				Active:     "status == 200 && json?.subscription != nil",
+				Restricted: "status == 401 && json?.detail?.status == \"missing_permissions\"",
+				Inactive:   "status == 401 && json?.detail?.status == \"invalid_api_key\"",
+				Save: map[string]string{
+					"owner": "json.user_id",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 30,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open elevenlabs.io, Developers, API Keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 40,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open elevenlabs.io, Developers, API Keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 49,
+			},
+		},
+	}
+}
+
+func ops45() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"entra-*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow",
+				Evidence: rules.Evidence("recalled"),
 				Driver:   "entra",
 				Line:     59,
 			},
@@ -25095,7 +22312,7 @@ func ops32() rules.Operations {
 					"entra-*",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/graph/api/application-get",
+				Source:   "https://learn.microsoft.com/graph/api/resources/passwordcredential",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -25114,7 +22331,7 @@ func ops32() rules.Operations {
 					"key_id":     "item.keyId",
 					"label":      "item.displayName",
 				},
-				Line: 65,
+				Line: 64,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -25123,7 +22340,7 @@ func ops32() rules.Operations {
 					"entra-*",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://learn.microsoft.com/graph/api/application-addpassword",
+				Source:   "https://learn.microsoft.com/graph/api/resources/passwordcredential",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -25147,7 +22364,7 @@ func ops32() rules.Operations {
 				Parity: []string{
 					"expires_at",
 				},
-				Line: 75,
+				Line: 74,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -25170,13 +22387,90 @@ func ops32() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  89,
+				Line:  88,
 			},
 		},
 	}
 }
 
-func ops33() rules.Operations {
+func ops46() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"facebook-access-token",
+					"facebook-app-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v20.0/me",
+					Auth:   "bearer",
+				},
+				Active:     "status == 200 && json?.id != nil",
+				Restricted: "status == 400 && json?.error?.code in [10, 200]",
+				Inactive:   "status in [400, 401] && json?.error?.code == 190",
+				Save: map[string]string{
+					"owner": "json.id",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 72,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"developers.facebook.com, the app: Tools, Graph API Explorer or System Users for a token; Settings, Basic for the app secret",
+					"give the new value to rekey on standard input",
+				},
+				Line: 92,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"facebook-access-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "self",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/v20.0/me/permissions",
+					Auth:   "bearer",
+				},
+				Done:  "status == 200 && json?.success == true",
+				Prove: "secret",
+				Retry: "safe",
+				Warn:  "The app loses all permissions that this user gave it.",
+				Line:  82,
+			},
+			rules.Operation{
+				Rules: []string{
+					"facebook-app-secret",
+					"facebook-app-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"developers.facebook.com, the app, Settings, Basic: reset the app secret (app tokens die with it)",
+				},
+				Line: 101,
+			},
+		},
+	}
+}
+
+func ops47() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -25244,12 +22538,32 @@ func ops33() rules.Operations {
 	}
 }
 
-func ops34() rules.Operations {
+func ops48() rules.Operations {
+	return rules.Operations{
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"console.firebase.google.com, Project settings, Cloud Messaging: delete the legacy key",
+				},
+				Line: 31,
+			},
+		},
+	}
+}
+
+func ops49() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"figma-*",
+					"figma-token",
+					"figma-legacy-token",
 				},
 				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
@@ -25264,7 +22578,26 @@ func ops34() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.email",
 				},
-				Line: 38,
+				Line: 52,
+			},
+			rules.Operation{
+				Rules: []string{
+					"figma-oauth-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v1/me",
+					Auth:   "bearer",
+				},
+				Active:     "status == 200 && json?.id != nil",
+				Restricted: "status == 403 && body contains \"scope\"",
+				Save: map[string]string{
+					"owner": "json.email",
+				},
+				Control: "none",
+				Why:     "a refresh token is refused like a dead access token",
+				Line:    61,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -25279,13 +22612,177 @@ func ops34() rules.Operations {
 					"put the new token where the old one is used",
 					"revoke the old token on the same page",
 				},
-				Line: 47,
+				Line: 72,
 			},
 		},
 	}
 }
 
-func ops35() rules.Operations {
+func ops50() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"fireworks-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/models",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && (json?.data != nil || json != nil)",
+				Inactive: "status == 401",
+				Weak:     "rests on the list of models; the call is refused without a key",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 32,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the console of Fireworks AI, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 41,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the console of Fireworks AI, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 50,
+			},
+		},
+	}
+}
+
+func ops51() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"fish-audio-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/wallet/self/api-credit",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.credit != nil",
+				Inactive: "status == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 28,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"fish.audio, API keys: create a new key",
+					"give it to rekey on standard input",
+				},
+				Line: 36,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("documented"),
+				Source:   "https://docs.fish.audio/api-reference/endpoint/apikey/revoke-api-keys, read 2026-11-21: revokes up to 1000 keys without signing in, always 202; its path is not in our notes",
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"fish.audio, API keys: delete the leaked key",
+				},
+				Line: 45,
+			},
+		},
+	}
+}
+
+func ops52() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/balances",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.status == \"success\"",
+				Inactive: "status == 401 && json?.message contains \"Invalid authorization key\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 49,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open app.flutterwave.com, Settings, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 57,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open app.flutterwave.com, Settings, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 66,
+			},
+		},
+	}
+}
+
+func ops53() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -25390,7 +22887,7 @@ func ops35() rules.Operations {
 	}
 }
 
-func ops36() rules.Operations {
+func ops54() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -25402,7 +22899,7 @@ func ops36() rules.Operations {
 				Manual: []string{
 					"set a new password (passwd on the server), or better use a key pair, and give the new value to rekey on standard input",
 				},
-				Line: 58,
+				Line: 81,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -25415,21 +22912,20 @@ func ops36() rules.Operations {
 				Manual: []string{
 					"change or lock the account's password on the server; end its sessions",
 				},
-				Line: 64,
+				Line: 87,
 			},
 		},
 	}
 }
 
-func ops37() rules.Operations {
+func ops55() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"gcp-service-account-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.google.com/identity/protocols/oauth2/service-account",
+				Evidence: rules.Evidence("recalled"),
 				Driver:   "gcp-service-account",
 				Line:     41,
 			},
@@ -25439,8 +22935,7 @@ func ops37() rules.Operations {
 				Rules: []string{
 					"gcp-service-account-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/list",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -25458,7 +22953,7 @@ func ops37() rules.Operations {
 					"expires_at": "item.validBeforeTime",
 					"key_id":     "item.name",
 				},
-				Line: 68,
+				Line: 67,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -25466,8 +22961,7 @@ func ops37() rules.Operations {
 				Rules: []string{
 					"gcp-service-account-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/create",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -25487,7 +22981,7 @@ func ops37() rules.Operations {
 				Strategy: "create-then-revoke",
 				Quota:    10,
 				Retry:    "never",
-				Line:     78,
+				Line:     76,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -25495,8 +22989,7 @@ func ops37() rules.Operations {
 				Rules: []string{
 					"gcp-service-account-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/delete",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -25507,7 +23000,7 @@ func ops37() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  92,
+				Line:  89,
 			},
 		},
 		Disable: []rules.Operation{
@@ -25516,7 +23009,7 @@ func ops37() rules.Operations {
 					"gcp-service-account-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/disable",
+				Source:   "https://cloud.google.com/iam/docs/keys-disable-enable",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -25530,7 +23023,7 @@ func ops37() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  47,
+				Line:  46,
 			},
 		},
 		Enable: []rules.Operation{
@@ -25539,7 +23032,7 @@ func ops37() rules.Operations {
 					"gcp-service-account-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/enable",
+				Source:   "https://cloud.google.com/iam/docs/keys-disable-enable",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -25549,13 +23042,13 @@ func ops37() rules.Operations {
 				Done:  "status == 200",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  58,
+				Line:  57,
 			},
 		},
 	}
 }
 
-func ops39() rules.Operations {
+func ops57() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -25566,8 +23059,7 @@ func ops39() rules.Operations {
 					"github-fine-grained-pat",
 					"github-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.github.com/en/rest/users/users#get-the-authenticated-user",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/user",
@@ -25597,8 +23089,7 @@ func ops39() rules.Operations {
 					"github-app-token",
 					"github-app-token-jwt",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.github.com/en/rest/apps/installations#list-repositories-accessible-to-the-app-installation",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/installation/repositories",
@@ -25617,7 +23108,7 @@ func ops39() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 192,
+				Line: 191,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -25628,8 +23119,7 @@ func ops39() rules.Operations {
 					"github-user-token",
 					"github-fine-grained-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.github.com/en/rest/users/users#get-the-authenticated-user",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/user",
@@ -25644,7 +23134,7 @@ func ops39() rules.Operations {
 					"owner":      "json.login",
 					"scopes":     "header[\"x-oauth-scopes\"]",
 				},
-				Line: 201,
+				Line: 199,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -25652,15 +23142,14 @@ func ops39() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/managing-your-personal-access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://github.com/settings/tokens (personal tokens) or the settings of the OAuth or GitHub App.",
 					"Make a new token with the same or fewer permissions and an expiry date; prefer a GitHub App over a personal token.",
 					"Give the new token to rekey on standard input.",
 				},
-				Line: 233,
+				Line: 229,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -25696,15 +23185,14 @@ func ops39() rules.Operations {
 				Retry: "safe",
 				Async: true,
 				Warn:  "Cannot be undone. GitHub tells the owner by mail; everything that uses the token stops.",
-				Line:  209,
+				Line:  206,
 			},
 			rules.Operation{
 				Rules: []string{
 					"github-app-token",
 					"github-app-token-jwt",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.github.com/en/rest/apps/installations#revoke-an-installation-access-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -25717,13 +23205,13 @@ func ops39() rules.Operations {
 				Done:  "status == 204",
 				Gone:  "status == 401",
 				Retry: "safe",
-				Line:  223,
+				Line:  220,
 			},
 		},
 	}
 }
 
-func ops40() rules.Operations {
+func ops58() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -25732,7 +23220,7 @@ func ops40() rules.Operations {
 					"gitlab-routable-token",
 				},
 				Evidence: rules.Evidence("public"),
-				Source:   "https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/api/api_guard.rb",
+				Source:   "https://gitlab.com/gitlab-org/gitlab/-/issues/524639, and the answers of lib/api/api_guard.rb",
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/personal_access_tokens/self",
@@ -25741,7 +23229,7 @@ func ops40() rules.Operations {
 				},
 				Active:     "status == 200 && json.id != nil && json.active == true",
 				Restricted: "status == 403 && json.error == \"insufficient_scope\"",
-				Inactive:   "(status == 401 && json.error == \"invalid_token\") || (status == 200 && json.revoked == true)",
+				Inactive:   "(status == 401 && json.error == \"invalid_token\" && json.error_description matches \"^Token (was revoked|is expired)\") || (status == 200 && json.revoked == true)",
 				Save: map[string]string{
 					"expires_at": "json.expires_at",
 					"key_id":     "string(json.id)",
@@ -25755,30 +23243,30 @@ func ops40() rules.Operations {
 				},
 				Control: "none",
 				Why:     "the answer to a made-up token is that to a token of another instance",
-				Line:    283,
+				Line:    282,
 			},
 			rules.Operation{
 				Rules: []string{
 					"gitlab-job-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/jobs/#get-job-tokens-job",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/job",
 					Auth:   "header",
 					Header: "JOB-TOKEN",
 				},
-				Active: "status == 200 && json.id != nil",
-				Line:   296,
+				Active:  "status == 200 && json.id != nil",
+				Control: "none",
+				Why:     "the answer to a made-up token is that to a token of another instance",
+				Line:    295,
 			},
 			rules.Operation{
 				Rules: []string{
 					"gitlab-runner-token",
 					"gitlab-routable-runner-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/runners/#verify-authentication-for-a-registered-runner",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/runners/verify",
@@ -25787,8 +23275,10 @@ func ops40() rules.Operations {
 						"token": "{{secret}}",
 					},
 				},
-				Active: "status == 200 && json.id != nil",
-				Line:   303,
+				Active:  "status == 200 && json.id != nil",
+				Control: "none",
+				Why:     "the answer to a made-up token is that to a token of another instance",
+				Line:    303,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -25797,8 +23287,8 @@ func ops40() rules.Operations {
 					"gitlab-pat",
 					"gitlab-routable-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/personal_access_tokens/",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://gitlab.com/gitlab-org/gitlab/-/issues/426779",
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/personal_access_tokens/self",
@@ -25812,7 +23302,7 @@ func ops40() rules.Operations {
 					"owner":      "string(json.user_id)",
 					"scopes":     "json.scopes",
 				},
-				Line: 310,
+				Line: 311,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -25822,7 +23312,7 @@ func ops40() rules.Operations {
 					"gitlab-routable-token",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/personal_access_tokens/#self-rotate",
+				Source:   "https://gitlab.com/gitlab-org/gitlab/-/merge_requests/142664, and issue 524639",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "POST",
@@ -25834,7 +23324,7 @@ func ops40() rules.Operations {
 					},
 				},
 				Done:      "status == 200 && json.token != nil && json.id != nil",
-				Refused:   "status in [400, 401, 403, 405]",
+				Refused:   "status in [400, 403, 405]",
 				Throttled: "status == 429",
 				Save: map[string]string{
 					"key_id": "string(json.id)",
@@ -25847,7 +23337,32 @@ func ops40() rules.Operations {
 					"expires_at",
 				},
 				Warn: "The old token stops at once. After a lost answer do not try again: look first.",
-				Line: 318,
+				Line: 319,
+			},
+			rules.Operation{
+				Rules: []string{
+					"gitlab-runner-token",
+					"gitlab-routable-runner-token",
+					"gitlab-runner-registration-token",
+					"gitlab-job-token",
+					"gitlab-deploy-token",
+					"gitlab-trigger-token",
+					"gitlab-feed-token",
+					"gitlab-incoming-mail-token",
+					"gitlab-agent-token",
+					"gitlab-oauth-secret",
+					"gitlab-scim-token",
+					"gitlab-feature-flags-token",
+					"gitlab-session-cookie",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Open the settings of the project, group or user that the token belongs to: Repository (deploy tokens), CI/CD (triggers, runners), Access tokens (feed, incoming mail), Applications (OAuth), Feature flags, SAML SSO (SCIM), or Kubernetes clusters (agents).",
+					"Make or reset the token. A job token ends with its job, a session with signing out.",
+					"Give the new one to rekey on standard input.",
+				},
+				Line: 363,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -25856,8 +23371,8 @@ func ops40() rules.Operations {
 					"gitlab-pat",
 					"gitlab-routable-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/personal_access_tokens/#self-revoke",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://python-gitlab.readthedocs.io/en/stable/gl_objects/personal_access_tokens.html",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -25868,15 +23383,14 @@ func ops40() rules.Operations {
 				Done:  "status == 204",
 				Gone:  "status == 401",
 				Retry: "safe",
-				Line:  333,
+				Line:  334,
 			},
 			rules.Operation{
 				Rules: []string{
 					"gitlab-runner-token",
 					"gitlab-routable-runner-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/runners/#delete-a-runner-by-authentication-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -25890,7 +23404,7 @@ func ops40() rules.Operations {
 				Gone:  "status in [403, 404]",
 				Retry: "safe",
 				Warn:  "Takes the runner out of service.",
-				Line:  343,
+				Line:  344,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -25901,8 +23415,7 @@ func ops40() rules.Operations {
 					"gitlab-incoming-mail-token",
 					"gitlab-oauth-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.gitlab.com/api/admin/token/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -25922,15 +23435,14 @@ func ops40() rules.Operations {
 	}
 }
 
-func ops41() rules.Operations {
+func ops59() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://ai.google.dev/api/models",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/models",
@@ -25966,7 +23478,7 @@ func ops41() rules.Operations {
 					"key_id": "json.name",
 					"owner":  "json.parent",
 				},
-				Line: 65,
+				Line: 64,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -25982,7 +23494,7 @@ func ops41() rules.Operations {
 					"Make a new key with the same application and API restrictions as the old one.",
 					"Give the new key to rekey on standard input.",
 				},
-				Line: 73,
+				Line: 72,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26001,21 +23513,20 @@ func ops41() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  55,
+				Line:  54,
 			},
 		},
 	}
 }
 
-func ops42() rules.Operations {
+func ops60() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"google-oauth-access-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.google.com/identity/protocols/oauth2",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/tokeninfo",
@@ -26037,8 +23548,7 @@ func ops42() rules.Operations {
 				Rules: []string{
 					"google-oauth-refresh-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.google.com/identity/protocols/oauth2/web-server#offline",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/token",
@@ -26055,7 +23565,7 @@ func ops42() rules.Operations {
 				Save: map[string]string{
 					"scopes": "json.scope",
 				},
-				Line: 77,
+				Line: 76,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -26063,15 +23573,14 @@ func ops42() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://support.google.com/cloud/answer/15549257",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Client secret: open https://console.cloud.google.com/auth/clients, add a second secret, deploy it, then disable and delete the leaked one.",
 					"Tokens: let the user consent again, or run the program's sign-in.",
 					"Give the new value to rekey on standard input.",
 				},
-				Line: 97,
+				Line: 95,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26080,8 +23589,8 @@ func ops42() rules.Operations {
 					"google-oauth-access-token",
 					"google-oauth-refresh-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://github.com/mrdulin/nodejs-googleapis",
 				Auth:     "none",
 				Request: rules.Request{
 					Method: "POST",
@@ -26095,44 +23604,23 @@ func ops42() rules.Operations {
 				Gone:  "status == 400 && json.error == \"invalid_token\"",
 				Retry: "safe",
 				Warn:  "Ends the user's whole grant to the application: all access and refresh tokens of it.",
-				Line:  86,
+				Line:  84,
 			},
 		},
 	}
 }
 
-func ops43() rules.Operations {
+func ops61() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"grafana-service-account-token",
-					"grafana-legacy-key",
-				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://grafana.com/docs/grafana/latest/developers/http_api/org/#get-current-organization",
-				Request: rules.Request{
-					Method: "GET",
-					Path:   "/api/org",
-					Auth:   "bearer",
-				},
-				Active:     "status == 200 && json.id != nil",
-				Restricted: "status == 403 && json.message != nil",
-				Inactive:   "status == 401 && json.message in [\"Invalid API key\", \"Unauthorized\", \"API key expired\", \"Expired API key\"]",
-				Save: map[string]string{
-					"owner": "json.name",
-				},
-				Line: 67,
-			},
-			rules.Operation{
-				Rules: []string{
 					"grafana-cloud-token",
 				},
-				Evidence: rules.Evidence("public"),
-				Source:   "https://grafana.com/docs/grafana-cloud/developer-resources/api-reference/cloud-api/",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
-					URL:    "https://grafana.com/api/v1/accesspolicies",
+					Path:   "/v1/accesspolicies",
 					Auth:   "bearer",
 					Query: map[string]string{
 						"pageSize": "1",
@@ -26141,8 +23629,71 @@ func ops43() rules.Operations {
 				},
 				Active:     "status == 200 && json.items != nil",
 				Restricted: "status == 403 && json.code == \"Forbidden\"",
-				Inactive:   "status == 401 && json.code == \"InvalidCredentials\"",
-				Line:       77,
+				Control:    "none",
+				Why:        "a refusal proves nothing about the other regions, so no answer counts as inactive",
+				Line:       26,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"grafana-cloud-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Cloud: open Access Policies of the organisation at https://grafana.com, add a token to the same policy.",
+					"Give the new token to rekey on standard input, then delete the leaked one.",
+				},
+				Line: 45,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"grafana-cloud-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/v1/tokens/{{key_id}}",
+					Auth:   "bearer",
+					Query: map[string]string{
+						"region": "{{region}}",
+					},
+				},
+				Done:  "status == 204",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  35,
+			},
+		},
+	}
+}
+
+func ops62() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"grafana-service-account-token",
+					"grafana-legacy-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/api/org",
+					Auth:   "bearer",
+				},
+				Active:     "status == 200 && json.id != nil",
+				Restricted: "status == 403 && json.message != nil",
+				Inactive:   "status == 401 && json.message matches \"(?i)invalid api key|unauthorized|expired\"",
+				Save: map[string]string{
+					"owner": "json.name",
+				},
+				Line: 49,
 			},
 		},
 		List: []rules.Operation{
@@ -26150,8 +23701,7 @@ func ops43() rules.Operations {
 				Rules: []string{
 					"grafana-service-account-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://grafana.com/docs/grafana/latest/developers/http_api/serviceaccount/#get-service-account-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -26167,7 +23717,7 @@ func ops43() rules.Operations {
 					"label":        "item.name",
 					"last_used_at": "item.lastUsedAt",
 				},
-				Line: 86,
+				Line: 58,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -26175,8 +23725,7 @@ func ops43() rules.Operations {
 				Rules: []string{
 					"grafana-service-account-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://grafana.com/docs/grafana/latest/developers/http_api/serviceaccount/#create-service-account-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -26195,21 +23744,18 @@ func ops43() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     96,
+				Line:     67,
 			},
 			rules.Operation{
 				Rules: []string{
-					"grafana-cloud-token",
 					"grafana-legacy-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://grafana.com/docs/grafana-cloud/account-management/authentication-and-permissions/access-policies/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
-					"Cloud: open Access Policies of the organisation at https://grafana.com, add a token to the same policy. Older API keys: make a service account and a token of it.",
-					"Give the new token to rekey on standard input, then delete the leaked one.",
+					"API keys of this kind have ended: make a service account with the same role and a token of it, and give that to rekey on standard input.",
 				},
-				Line: 131,
+				Line: 89,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26217,8 +23763,7 @@ func ops43() rules.Operations {
 				Rules: []string{
 					"grafana-service-account-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://grafana.com/docs/grafana/latest/developers/http_api/serviceaccount/#delete-service-account-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -26229,42 +23774,20 @@ func ops43() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  109,
-			},
-			rules.Operation{
-				Rules: []string{
-					"grafana-cloud-token",
-				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://grafana.com/docs/grafana-cloud/developer-resources/api-reference/cloud-api/#delete-a-token",
-				Auth:     "operator",
-				Request: rules.Request{
-					Method: "DELETE",
-					URL:    "https://www.grafana.com/api/v1/tokens/{{key_id}}",
-					Auth:   "bearer",
-					Query: map[string]string{
-						"region": "{{region}}",
-					},
-				},
-				Done:  "status == 204",
-				Gone:  "status == 404",
-				Prove: "key_id",
-				Retry: "safe",
-				Line:  120,
+				Line:  79,
 			},
 		},
 	}
 }
 
-func ops44() rules.Operations {
+func ops63() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"groq-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://console.groq.com/docs/api-reference#models-list",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/models",
@@ -26281,27 +23804,86 @@ func ops44() rules.Operations {
 				Rules: []string{
 					"groq-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://console.groq.com/docs/quickstart",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Make a new key at https://console.groq.com/keys, give it to rekey on standard input, then delete the leaked one there.",
 				},
-				Line: 34,
+				Line: 33,
 			},
 		},
 	}
 }
 
-func ops45() rules.Operations {
+func ops64() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"harness-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/ng/api/accounts/{{account}}",
+					Auth:   "header",
+					Header: "x-api-key",
+				},
+				Active:     "status == 200 && json?.status == \"SUCCESS\"",
+				Restricted: "status == 403 && json?.code != nil",
+				Inactive:   "status == 401 && json?.code == \"INVALID_TOKEN\"",
+				Save: map[string]string{
+					"owner": "json.data.identifier",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 31,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"harness-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "POST /ng/api/token/rotate/{identifier}?rotateTimestamp= keeps the old token until the timestamp",
+				Strategy: "manual",
+				Manual: []string{
+					"open the profile or service account, API Keys, the token, Rotate Token, and set a short overlap",
+					"give the new token to rekey on standard input",
+				},
+				Line: 41,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"harness-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "DELETE /ng/api/token/{identifier}?accountIdentifier=",
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the profile or service account, API Keys, delete the token",
+				},
+				Line: 51,
+			},
+		},
+	}
+}
+
+func ops65() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://devcenter.heroku.com/articles/platform-api-reference#account-info",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/account",
@@ -26330,8 +23912,8 @@ func ops45() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://devcenter.heroku.com/articles/platform-api-reference#oauth-authorization-list",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/ex_heroku_client/Heroku.OauthAuthorization.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -26349,7 +23931,7 @@ func ops45() rules.Operations {
 					"label":      "item.description",
 					"match":      "item.access_token.token",
 				},
-				Line: 56,
+				Line: 55,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -26357,8 +23939,8 @@ func ops45() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://devcenter.heroku.com/articles/platform-api-reference#oauth-authorization-regenerate",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/ex_heroku_client/Heroku.OauthAuthorization.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -26378,14 +23960,14 @@ func ops45() rules.Operations {
 				Strategy: "immediate",
 				Prove:    "key_id",
 				Retry:    "never",
-				Line:     66,
+				Line:     65,
 			},
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://devcenter.heroku.com/articles/platform-api-reference#oauth-authorization-create",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/ex_heroku_client/Heroku.OauthAuthorization.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -26412,7 +23994,7 @@ func ops45() rules.Operations {
 					"scopes",
 					"expires_at",
 				},
-				Line: 80,
+				Line: 79,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26420,8 +24002,8 @@ func ops45() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://devcenter.heroku.com/articles/platform-api-reference#oauth-authorization-delete",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/ex_heroku_client/Heroku.OauthAuthorization.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -26435,13 +24017,13 @@ func ops45() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  94,
+				Line:  93,
 			},
 		},
 	}
 }
 
-func ops46() rules.Operations {
+func ops66() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -26472,7 +24054,7 @@ func ops46() rules.Operations {
 	}
 }
 
-func ops47() rules.Operations {
+func ops67() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26515,15 +24097,14 @@ func ops47() rules.Operations {
 	}
 }
 
-func ops48() rules.Operations {
+func ops68() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"huggingface-*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://huggingface.co/docs/hub/api#get-apiwhoami-v2",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/whoami-v2",
@@ -26550,14 +24131,24 @@ func ops48() rules.Operations {
 					"huggingface-token",
 					"huggingface-org-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://huggingface.co/docs/hub/security-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://huggingface.co/settings/tokens: Invalidate and refresh keeps name and permissions and ends the old token at once; Create new token lets both live.",
 					"Give the new token to rekey on standard input.",
 				},
-				Line: 83,
+				Line: 82,
+			},
+			rules.Operation{
+				Rules: []string{
+					"huggingface-oauth-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Revoke the application at https://huggingface.co/settings/connected-applications and sign in again.",
+				},
+				Line: 91,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26567,7 +24158,7 @@ func ops48() rules.Operations {
 					"huggingface-org-token",
 				},
 				Evidence: rules.Evidence("public"),
-				Source:   "kingfisher's revocation overlay, read 2026-11-21",
+				Source:   "kingfisher 2.x, revocation overlay",
 				Auth:     "none",
 				Request: rules.Request{
 					Method: "POST",
@@ -26582,13 +24173,291 @@ func ops48() rules.Operations {
 				Done:  "status == 202",
 				Retry: "safe",
 				Async: true,
-				Line:  73,
+				Line:  72,
 			},
 		},
 	}
 }
 
-func ops49() rules.Operations {
+func ops69() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ibm-cloud-api-key",
+				},
+				Evidence: rules.Evidence("documented"),
+				Source:   "https://cloud.ibm.com/docs/iam?topic=iam-iamtoken_from_apikey (request); BXNIM0415E \"Provided API key could not be found\" is public; read 2026-11-21",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/identity/token",
+					Auth:   "none",
+					Headers: map[string]string{
+						"Accept": "application/json",
+					},
+					Form: map[string]string{
+						"apikey":     "{{secret}}",
+						"grant_type": "urn:ibm:params:oauth:grant-type:apikey",
+					},
+				},
+				Active:   "status == 200 && json?.access_token != nil",
+				Inactive: "status == 400 && json?.errorCode == \"BXNIM0415E\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 32,
+			},
+		},
+		Whoami: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ibm-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Before: []rules.Step{
+					rules.Step{
+						Request: rules.Request{
+							Method: "POST",
+							Path:   "/identity/token",
+							Auth:   "none",
+							Form: map[string]string{
+								"apikey":     "{{secret}}",
+								"grant_type": "urn:ibm:params:oauth:grant-type:apikey",
+							},
+						},
+						Done: "status == 200 && json?.access_token != nil",
+						Save: map[string]string{
+							"access_token": "json.access_token",
+						},
+					},
+				},
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v1/apikeys/details",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "Bearer {{access_token}}",
+					Headers: map[string]string{
+						"IAM-ApiKey": "{{secret}}",
+					},
+				},
+				Done: "status == 200 && json?.id != nil",
+				Save: map[string]string{
+					"account": "json.account_id",
+					"key_id":  "json.id",
+					"name":    "json.name",
+					"owner":   "json.iam_id",
+				},
+				Line: 41,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ibm-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v1/apikeys",
+					Auth:   "bearer",
+					JSON: map[string]interface{}{
+						"account_id": "{{account}}",
+						"iam_id":     "{{owner}}",
+						"name":       "{{label}}",
+					},
+				},
+				Done:      "status == 201 && json?.apikey != nil && json?.id != nil",
+				Refused:   "status in [400, 401, 403, 409]",
+				Throttled: "status == 429",
+				Save: map[string]string{
+					"key_id": "json.id",
+					"secret": "json.apikey",
+				},
+				Strategy: "create-then-revoke",
+				Retry:    "never",
+				Line:     49,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ibm-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/v1/apikeys/{{key_id}}",
+					Auth:   "bearer",
+				},
+				Done:  "status == 204",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  61,
+			},
+		},
+		Disable: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ibm-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v1/apikeys/{{key_id}}/disable",
+					Auth:   "bearer",
+				},
+				Done:  "status == 204",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  71,
+			},
+		},
+		Enable: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ibm-cloud-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/v1/apikeys/{{key_id}}/disable",
+					Auth:   "bearer",
+				},
+				Done:  "status == 204",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  81,
+			},
+		},
+	}
+}
+
+func ops70() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"infisical-client-secret",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/api/v1/auth/universal-auth/login",
+					Auth:   "none",
+					JSON: map[string]interface{}{
+						"clientId":     "{{client_id}}",
+						"clientSecret": "{{secret}}",
+					},
+				},
+				Active:   "status == 200 && json?.accessToken != nil",
+				Inactive: "status == 401 && json?.message != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 51,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open app.infisical.com, the identity or project, client secrets or service tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 59,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open app.infisical.com, the identity or project, client secrets or service tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 68,
+			},
+		},
+	}
+}
+
+func ops71() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"infracost-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/graphql",
+					Auth:   "header",
+					Header: "X-Api-Key",
+					JSON: map[string]interface{}{
+						"query": "query { __typename }",
+					},
+				},
+				Active:   "status == 200 && json?.data != nil",
+				Inactive: "status == 403 && json?.error == \"Invalid API key\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 28,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the dashboard of Infracost, API keys or access tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 36,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the dashboard of Infracost, API keys or access tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 45,
+			},
+		},
+	}
+}
+
+func ops72() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26630,7 +24499,7 @@ func ops49() rules.Operations {
 	}
 }
 
-func ops50() rules.Operations {
+func ops73() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26645,12 +24514,13 @@ func ops50() rules.Operations {
 					User:     "{{user}}",
 					Password: "{{secret}}",
 				},
-				Active:   "status == 200 && json?.id != nil && json?.id != \"anonymous\"",
-				Inactive: "status == 401",
+				Active: "status == 200 && json?.id != nil && json?.id != \"anonymous\"",
 				Save: map[string]string{
 					"owner": "json.id",
 				},
-				Line: 44,
+				Control: "none",
+				Why:     "the user name is found beside the token and may be another's, so a refusal proves nothing",
+				Line:    44,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -26677,7 +24547,7 @@ func ops50() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     52,
+				Line:     53,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26699,13 +24569,13 @@ func ops50() rules.Operations {
 				},
 				Done:  "status == 200",
 				Prove: "key_id",
-				Line:  62,
+				Line:  63,
 			},
 		},
 	}
 }
 
-func ops51() rules.Operations {
+func ops74() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26739,7 +24609,66 @@ func ops51() rules.Operations {
 	}
 }
 
-func ops52() rules.Operations {
+func ops75() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"langsmith-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/orgs/current",
+					Auth:   "header",
+					Header: "X-API-Key",
+				},
+				Active:     "status == 200 && json?.id != nil",
+				Restricted: "status == 403",
+				Inactive:   "status == 401",
+				Save: map[string]string{
+					"owner": "json.id",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 30,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open smith.langchain.com, Settings, API Keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 40,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open smith.langchain.com, Settings, API Keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 49,
+			},
+		},
+	}
+}
+
+func ops76() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26753,14 +24682,15 @@ func ops52() rules.Operations {
 					Auth:   "header",
 					Header: "authorization",
 				},
-				Active:   "status == 200 && json?.tokenId != nil",
-				Inactive: "status == 401",
+				Active: "status == 200 && json?.tokenId != nil",
 				Save: map[string]string{
 					"key_id": "json.tokenId",
 					"owner":  "json.accountId",
 					"scopes": "json.scopes",
 				},
-				Line: 57,
+				Control: "none",
+				Why:     "a token of another instance is refused by this host like a dead one",
+				Line:    58,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -26773,9 +24703,10 @@ func ops52() rules.Operations {
 					Auth:   "header",
 					Header: "authorization",
 				},
-				Active:   "status == 200 && json?.flags != nil",
-				Inactive: "status == 401",
-				Line:     65,
+				Active:  "status == 200 && json?.flags != nil",
+				Control: "none",
+				Why:     "a key of another instance is refused by this host like a dead one",
+				Line:    68,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -26803,7 +24734,7 @@ func ops52() rules.Operations {
 				Strategy: "grace",
 				Prove:    "key_id",
 				Retry:    "never",
-				Line:     72,
+				Line:     76,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -26828,7 +24759,7 @@ func ops52() rules.Operations {
 				},
 				Strategy: "grace",
 				Retry:    "never",
-				Line:     83,
+				Line:     87,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26849,13 +24780,13 @@ func ops52() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  93,
+				Line:  97,
 			},
 		},
 	}
 }
 
-func ops53() rules.Operations {
+func ops77() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -26867,7 +24798,7 @@ func ops53() rules.Operations {
 				Manual: []string{
 					"create a second bind account with the same rights, or set a new password (ldappasswd), and give the new value to rekey on standard input",
 				},
-				Line: 58,
+				Line: 81,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -26880,13 +24811,13 @@ func ops53() rules.Operations {
 				Manual: []string{
 					"disable the old bind account or change its password",
 				},
-				Line: 64,
+				Line: 87,
 			},
 		},
 	}
 }
 
-func ops54() rules.Operations {
+func ops78() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26979,7 +24910,249 @@ func ops54() rules.Operations {
 	}
 }
 
-func ops55() rules.Operations {
+func ops79() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"linode-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/profile",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.username != nil",
+				Inactive: "status == 401 && json?.errors != nil",
+				Save: map[string]string{
+					"owner":  "json.username",
+					"scopes": "header[\"x-oauth-scopes\"]",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 32,
+			},
+		},
+		List: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"linode-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/profile/tokens",
+					Auth:   "bearer",
+				},
+				Done: "status == 200 && json?.data != nil",
+				Each: "json.data",
+				Save: map[string]string{
+					"created_at": "item.created",
+					"expires_at": "item.expiry",
+					"key_id":     "item.id",
+					"name":       "item.label",
+					"prefix":     "item.token",
+					"scopes":     "item.scopes",
+				},
+				Line: 41,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"linode-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/profile/tokens",
+					Auth:   "bearer",
+					JSON: map[string]interface{}{
+						"expiry": "{{expires_at}}",
+						"label":  "{{label}}",
+						"scopes": "{{scopes}}",
+					},
+				},
+				Done:      "status == 200 && json?.token != nil && json?.id != nil",
+				Refused:   "status in [400, 401, 403]",
+				Throttled: "status == 429",
+				Save: map[string]string{
+					"key_id": "json.id",
+					"secret": "json.token",
+				},
+				Strategy: "create-then-revoke",
+				Retry:    "never",
+				Parity: []string{
+					"scopes",
+					"expires_at",
+				},
+				Line: 50,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"linode-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/profile/tokens/{{key_id}}",
+					Auth:   "bearer",
+				},
+				Done:  "status == 200",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  63,
+			},
+		},
+	}
+}
+
+func ops80() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/addresses",
+					Auth:   "basic",
+					User:   "{{secret}}",
+					Query: map[string]string{
+						"limit": "1",
+					},
+				},
+				Active:   "status == 200 && json?.data != nil",
+				Inactive: "status == 401 && json?.error?.status_code == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 48,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open dashboard.lob.com, Settings, API Keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 56,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open dashboard.lob.com, Settings, API Keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 65,
+			},
+		},
+	}
+}
+
+func ops81() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"mailchimp-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "GET",
+					Path:     "/ping",
+					Auth:     "basic",
+					User:     "rekey",
+					Password: "{{secret}}",
+				},
+				Active:     "status == 200 && json?.health_status != nil",
+				Restricted: "status == 403 && json?.title != nil",
+				Inactive:   "status == 401 && json?.title == \"API Key Invalid\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 34,
+			},
+		},
+		Whoami: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"mailchimp-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "GET",
+					Path:     "/",
+					Auth:     "basic",
+					User:     "rekey",
+					Password: "{{secret}}",
+				},
+				Done: "status == 200 && json?.account_id != nil",
+				Save: map[string]string{
+					"owner": "json.account_id",
+				},
+				Line: 43,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open mailchimp.com, Account, Extras, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 50,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open mailchimp.com, Account, Extras, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 59,
+			},
+		},
+	}
+}
+
+func ops82() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -26987,8 +25160,7 @@ func ops55() rules.Operations {
 					"mailgun-api-key",
 					"mailgun-private-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/domains",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "GET",
 					Path:     "/v3/domains",
@@ -27012,8 +25184,7 @@ func ops55() rules.Operations {
 					"mailgun-api-key",
 					"mailgun-private-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -27029,7 +25200,7 @@ func ops55() rules.Operations {
 					"key_id":     "item.id",
 					"label":      "item.description",
 				},
-				Line: 77,
+				Line: 76,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -27038,8 +25209,7 @@ func ops55() rules.Operations {
 					"mailgun-api-key",
 					"mailgun-private-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -27061,7 +25231,7 @@ func ops55() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     87,
+				Line:     85,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -27072,7 +25242,7 @@ func ops55() rules.Operations {
 				Manual: []string{
 					"Open https://app.mailgun.com/settings/api_security, renew the HTTP webhook signing key, and give the new one to rekey on standard input.",
 				},
-				Line: 111,
+				Line: 107,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -27081,8 +25251,7 @@ func ops55() rules.Operations {
 					"mailgun-api-key",
 					"mailgun-private-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -27094,21 +25263,99 @@ func ops55() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  100,
+				Line:  97,
 			},
 		},
 	}
 }
 
-func ops56() rules.Operations {
+func ops83() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"mandrill-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/users/ping2.json",
+					Auth:   "none",
+					JSON: map[string]interface{}{
+						"key": "{{secret}}",
+					},
+				},
+				Active:   "status == 200 && json?.PING == \"PONG!\"",
+				Inactive: "json?.name == \"Invalid_Key\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 31,
+			},
+		},
+		Whoami: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"mandrill-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/users/info.json",
+					Auth:   "none",
+					JSON: map[string]interface{}{
+						"key": "{{secret}}",
+					},
+				},
+				Done: "status == 200 && json?.username != nil",
+				Save: map[string]string{
+					"key_id": "json.public_id",
+					"owner":  "json.username",
+				},
+				Line: 39,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open mandrillapp.com, Settings, API Keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 46,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open mandrillapp.com, Settings, API Keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 55,
+			},
+		},
+	}
+}
+
+func ops84() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.mapbox.com/api/accounts/tokens/#retrieve-a-token",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/tokens/v2",
@@ -27136,8 +25383,7 @@ func ops56() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.mapbox.com/api/accounts/tokens/#retrieve-a-token",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/tokens/v2",
@@ -27151,7 +25397,7 @@ func ops56() rules.Operations {
 					"key_id": "json.token.authorization",
 					"owner":  "json.token.user",
 				},
-				Line: 55,
+				Line: 54,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -27159,20 +25405,100 @@ func ops56() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.mapbox.com/accounts/guides/tokens/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://console.mapbox.com/account/access-tokens, make a new token with the same scopes and URL restrictions, and give it to rekey on standard input.",
 					"Then delete the leaked token there.",
 				},
-				Line: 63,
+				Line: 61,
 			},
 		},
 	}
 }
 
-func ops57() rules.Operations {
+func ops85() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"microsoft-teams-webhook",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "an empty message is refused before anything is posted",
+				Request: rules.Request{
+					Method: "POST",
+					URL:    "https://{{host}}/webhookb2/{{group}}/IncomingWebhook/{{hook}}/{{user}}",
+					Auth:   "none",
+					Type:   "application/json",
+				},
+				Active:   "status == 400 && body contains \"Text is required\"",
+				Inactive: "status in [404, 410]",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Control: "none",
+				Why:     "a made-up URL has a made-up tenant",
+				Line:    74,
+			},
+			rules.Operation{
+				Rules: []string{
+					"microsoft-teams-webhook-v2",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "an empty message is refused before anything is posted",
+				Request: rules.Request{
+					Method: "POST",
+					URL:    "https://{{host}}/webhookb2/{{group}}/IncomingWebhook/{{hook}}/{{user}}/{{signature}}",
+					Auth:   "none",
+					Type:   "application/json",
+				},
+				Active:   "status == 400 && body contains \"Text is required\"",
+				Inactive: "status in [404, 410]",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Control: "none",
+				Why:     "a made-up URL has a made-up tenant",
+				Line:    85,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Teams: the channel, Connectors or Workflows, create a new webhook; Logic Apps: Access keys, Regenerate",
+					"give the new URL to rekey on standard input",
+				},
+				Line: 96,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"Teams: the channel, Connectors or Workflows, remove the webhook; Logic Apps: Access keys, Regenerate Access Key",
+				},
+				Line: 105,
+			},
+		},
+	}
+}
+
+func ops86() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -27208,15 +25534,14 @@ func ops57() rules.Operations {
 	}
 }
 
-func ops58() rules.Operations {
+func ops87() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"mongodb-atlas-service-account-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.mongodb.com/docs/atlas/api/service-accounts/generate-oauth2-token/",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "POST",
 					Path:     "/api/oauth/token",
@@ -27236,13 +25561,12 @@ func ops58() rules.Operations {
 				Rules: []string{
 					"mongodb-atlas-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.mongodb.com/docs/atlas/configure-api-access/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Look the public key up in the organisation's Access Manager at https://cloud.mongodb.com.",
 				},
-				Line: 57,
+				Line: 56,
 			},
 		},
 		List: []rules.Operation{
@@ -27250,8 +25574,7 @@ func ops58() rules.Operations {
 				Rules: []string{
 					"mongodb-atlas-service-account-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getserviceaccount",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -27270,7 +25593,7 @@ func ops58() rules.Operations {
 					"key_id":       "item.id",
 					"last_used_at": "item.lastUsedAt",
 				},
-				Line: 64,
+				Line: 62,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -27278,8 +25601,7 @@ func ops58() rules.Operations {
 				Rules: []string{
 					"mongodb-atlas-service-account-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createserviceaccountsecret",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -27303,19 +25625,18 @@ func ops58() rules.Operations {
 				Strategy: "create-then-revoke",
 				Quota:    2,
 				Retry:    "never",
-				Line:     74,
+				Line:     71,
 			},
 			rules.Operation{
 				Rules: []string{
 					"mongodb-atlas-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.mongodb.com/docs/atlas/configure-api-access/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Make a service account with the same roles at https://cloud.mongodb.com (Access Manager), move its users, and delete the leaked API key there.",
 				},
-				Line: 99,
+				Line: 94,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -27323,8 +25644,7 @@ func ops58() rules.Operations {
 				Rules: []string{
 					"mongodb-atlas-service-account-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteserviceaccountsecret",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -27338,13 +25658,13 @@ func ops58() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  88,
+				Line:  84,
 			},
 		},
 	}
 }
 
-func ops59() rules.Operations {
+func ops88() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -27356,7 +25676,7 @@ func ops59() rules.Operations {
 				Driver:   "mongodb",
 				Control:  "none",
 				Why:      "a made-up password of a real user is a failed login of that user",
-				Line:     40,
+				Line:     62,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -27377,7 +25697,7 @@ func ops59() rules.Operations {
 					"create a second user with the same roles and a new password (Atlas: Database Access, Add New Database User)",
 					"give the new connection string to rekey on standard input",
 				},
-				Line: 48,
+				Line: 70,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -27394,13 +25714,13 @@ func ops59() rules.Operations {
 				Manual: []string{
 					"drop the leaked user, or change its password: db.changeUserPassword(…); Atlas: Database Access",
 				},
-				Line: 62,
+				Line: 84,
 			},
 		},
 	}
 }
 
-func ops60() rules.Operations {
+func ops89() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -27461,15 +25781,14 @@ func ops60() rules.Operations {
 	}
 }
 
-func ops61() rules.Operations {
+func ops90() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"neon-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://api-docs.neon.tech/reference/getcurrentuserinfo",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/users/me",
@@ -27495,8 +25814,7 @@ func ops61() rules.Operations {
 				Rules: []string{
 					"neon-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://api-docs.neon.tech/reference/listapikeys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -27511,7 +25829,7 @@ func ops61() rules.Operations {
 					"label":        "item.name",
 					"last_used_at": "item.last_used_at",
 				},
-				Line: 36,
+				Line: 35,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -27520,7 +25838,7 @@ func ops61() rules.Operations {
 					"neon-api-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://api-docs.neon.tech/reference/createapikey",
+				Source:   "https://neon.com/faqs/rotate-neon-api-keys",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -27539,7 +25857,7 @@ func ops61() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     46,
+				Line:     44,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -27548,7 +25866,7 @@ func ops61() rules.Operations {
 					"neon-api-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://api-docs.neon.tech/reference/revokeapikey",
+				Source:   "https://neon.com/faqs/rotate-neon-api-keys",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -27559,21 +25877,20 @@ func ops61() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  59,
+				Line:  57,
 			},
 		},
 	}
 }
 
-func ops62() rules.Operations {
+func ops91() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://open-api.netlify.com/#tag/user/operation/getCurrentUser",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/user",
@@ -27598,28 +25915,26 @@ func ops62() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.netlify.com/api/get-started/#authentication",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://app.netlify.com/user/applications#personal-access-tokens, make a new token with an expiry date, and give it to rekey on standard input.",
 					"Then delete the leaked token there.",
 				},
-				Line: 56,
+				Line: 55,
 			},
 		},
 	}
 }
 
-func ops63() rules.Operations {
+func ops92() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"new-relic-user-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.newrelic.com/docs/apis/nerdgraph/get-started/introduction-new-relic-nerdgraph/",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/graphql",
@@ -27629,13 +25944,14 @@ func ops63() rules.Operations {
 						"query": "{ actor { user { id email } } }",
 					},
 				},
-				Active:   "status == 200 && json.data.actor.user.id != nil",
-				Inactive: "status == 401 && body contains \"API-Key\"",
+				Active: "status == 200 && json.data.actor.user.id != nil",
 				Save: map[string]string{
 					"key_id": "string(json.data.actor.user.id)",
 					"owner":  "json.data.actor.user.email",
 				},
-				Line: 120,
+				Control: "none",
+				Why:     "a refusal proves nothing about the other region, so no answer counts as inactive",
+				Line:    120,
 			},
 		},
 		List: []rules.Operation{
@@ -27644,8 +25960,7 @@ func ops63() rules.Operations {
 					"new-relic-user-key",
 					"new-relic-license-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.newrelic.com/docs/apis/nerdgraph/examples/use-nerdgraph-manage-license-keys-user-keys/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -27671,14 +25986,13 @@ func ops63() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.newrelic.com/docs/apis/intro-apis/new-relic-api-keys/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://one.newrelic.com/admin-portal/api-keys/home, make a new key of the same kind, and give it to rekey on standard input.",
 					"Then delete the leaked key there; an account's first licence key is replaced by New Relic's support only.",
 				},
-				Line: 149,
+				Line: 147,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -27686,8 +26000,7 @@ func ops63() rules.Operations {
 				Rules: []string{
 					"new-relic-user-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.newrelic.com/docs/apis/nerdgraph/examples/use-nerdgraph-manage-license-keys-user-keys/",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -27704,13 +26017,13 @@ func ops63() rules.Operations {
 				Done:  "status == 200 && len(json.data.apiAccessDeleteKeys.deletedKeys) == 1",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  139,
+				Line:  138,
 			},
 		},
 	}
 }
 
-func ops64() rules.Operations {
+func ops93() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -27741,7 +26054,7 @@ func ops64() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 121,
+				Line: 125,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -27777,7 +26090,7 @@ func ops64() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 132,
+				Line: 136,
 			},
 		},
 		List: []rules.Operation{
@@ -27804,7 +26117,7 @@ func ops64() rules.Operations {
 					"product":    "item.productId",
 					"status":     "item.state",
 				},
-				Line: 143,
+				Line: 147,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -27852,7 +26165,6 @@ func ops64() rules.Operations {
 				Save: map[string]string{
 					"Primary":   "json.primaryKey",
 					"Secondary": "json.secondaryKey",
-					"secret":    "slot == \"Primary\" ? json.primaryKey : json.secondaryKey",
 				},
 				Strategy: "dual-slot",
 				Slots: []string{
@@ -27871,7 +26183,7 @@ func ops64() rules.Operations {
 					"only when every application uses the new value: choose Regenerate on the leaked slot",
 				},
 				Warn: "The regenerated slot's old value stops working at once. Nothing may use that slot any more.",
-				Line: 157,
+				Line: 161,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -27899,13 +26211,13 @@ func ops64() rules.Operations {
 					"choose Regenerate on that slot",
 				},
 				Warn: "Every program that still uses this slot fails with 401 from now on.",
-				Line: 183,
+				Line: 188,
 			},
 		},
 	}
 }
 
-func ops65() rules.Operations {
+func ops94() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -27931,7 +26243,7 @@ func ops65() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 153,
+				Line: 155,
 			},
 		},
 		List: []rules.Operation{
@@ -27966,7 +26278,7 @@ func ops65() rules.Operations {
 					"status":          "item.status",
 					"team":            "item.team",
 				},
-				Line: 166,
+				Line: 168,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28018,7 +26330,7 @@ func ops65() rules.Operations {
 					"give the new key the same permissions, restrictions and expiry; it is shown once",
 					"give it to rekey on standard input",
 				},
-				Line: 178,
+				Line: 180,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -28052,7 +26364,7 @@ func ops65() rules.Operations {
 					"team",
 				},
 				Warn: "The old key stops working at once; everything that uses it fails until the new one is delivered.",
-				Line: 197,
+				Line: 199,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28078,13 +26390,13 @@ func ops65() rules.Operations {
 					"open Account Settings, 'API Keys'",
 					"select the key by name and creation date, choose Revoke and confirm",
 				},
-				Line: 212,
+				Line: 214,
 			},
 		},
 	}
 }
 
-func ops66() rules.Operations {
+func ops95() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -28103,10 +26415,33 @@ func ops66() rules.Operations {
 						"limit": "1",
 					},
 				},
-				Active:     "status == 200 && json?.keys != nil",
-				Restricted: "json?.error_code == \"ERR_NGROK_206\"",
-				Inactive:   "status in [401, 403] && json?.error_code == \"ERR_NGROK_202\"",
-				Line:       43,
+				Active:   "status == 200 && json?.keys != nil",
+				Inactive: "status in [401, 403] && json?.error_code == \"ERR_NGROK_202\"",
+				Line:     43,
+			},
+		},
+		List: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"ngrok-*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/credentials",
+					Auth:   "bearer",
+					Headers: map[string]string{
+						"ngrok-version": "2",
+					},
+				},
+				Done: "status == 200 && json?.credentials != nil",
+				Each: "json.credentials",
+				Save: map[string]string{
+					"created_at": "item.created_at",
+					"key_id":     "item.id",
+				},
+				Line: 51,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28137,7 +26472,7 @@ func ops66() rules.Operations {
 				Parity: []string{
 					"acl",
 				},
-				Line: 52,
+				Line: 60,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28159,21 +26494,20 @@ func ops66() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Warn:  "an API key (id ak_...) is deleted at /api_keys/ID instead",
-				Line:  63,
+				Line:  71,
 			},
 		},
 	}
 }
 
-func ops67() rules.Operations {
+func ops96() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.notion.com/reference/get-self",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/users/me",
@@ -28202,8 +26536,7 @@ func ops67() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.notion.com/reference/get-self",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/users/me",
@@ -28217,7 +26550,7 @@ func ops67() rules.Operations {
 					"key_id": "json.id",
 					"owner":  "json.bot.workspace_name",
 				},
-				Line: 57,
+				Line: 56,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28225,14 +26558,13 @@ func ops67() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.notion.com/docs/create-a-notion-integration",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://www.notion.so/profile/integrations, choose the integration, then Internal Integration Secret and Refresh: the old token stops.",
 					"Give the new token to rekey on standard input.",
 				},
-				Line: 75,
+				Line: 72,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28240,8 +26572,7 @@ func ops67() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developers.notion.com/reference/revoke-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -28257,13 +26588,13 @@ func ops67() rules.Operations {
 				Done:  "status == 200",
 				Gone:  "status == 401",
 				Retry: "safe",
-				Line:  65,
+				Line:  63,
 			},
 		},
 	}
 }
 
-func ops68() rules.Operations {
+func ops97() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -28271,8 +26602,7 @@ func ops68() rules.Operations {
 					"npm-access-token",
 					"npm-registry-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.npmjs.com/cli/commands/npm-whoami",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/-/whoami",
@@ -28291,8 +26621,7 @@ func ops68() rules.Operations {
 				Rules: []string{
 					"npm-access-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.npmjs.com/cli/commands/npm-whoami",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/-/whoami",
@@ -28302,7 +26631,7 @@ func ops68() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.username",
 				},
-				Line: 77,
+				Line: 76,
 			},
 		},
 		List: []rules.Operation{
@@ -28310,8 +26639,7 @@ func ops68() rules.Operations {
 				Rules: []string{
 					"npm-access-token",
 				},
-				Evidence: rules.Evidence("public"),
-				Source:   "https://github.com/npm/npm-profile",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -28325,7 +26653,7 @@ func ops68() rules.Operations {
 					"hint":       "item.token",
 					"key_id":     "item.key",
 				},
-				Line: 85,
+				Line: 83,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28333,15 +26661,14 @@ func ops68() rules.Operations {
 				Rules: []string{
 					"npm-*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.npmjs.com/creating-and-viewing-access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"For publishing from CI prefer trusted publishing, which needs no token: https://docs.npmjs.com/trusted-publishers.",
 					"Otherwise make a granular token with the same packages and an expiry date, at the registry's page or with npm token create.",
 					"Give the new token to rekey on standard input.",
 				},
-				Line: 108,
+				Line: 105,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28350,7 +26677,7 @@ func ops68() rules.Operations {
 					"npm-access-token",
 				},
 				Evidence: rules.Evidence("public"),
-				Source:   "https://github.com/npm/npm-profile",
+				Source:   "kingfisher 2.x, revocation overlay",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -28363,13 +26690,13 @@ func ops68() rules.Operations {
 				Retry:   "safe",
 				Async:   true,
 				Warn:    "Can take up to an hour. An account with a second factor asks for a one-time password.",
-				Line:    95,
+				Line:    92,
 			},
 		},
 	}
 }
 
-func ops69() rules.Operations {
+func ops98() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -28389,7 +26716,64 @@ func ops69() rules.Operations {
 	}
 }
 
-func ops70() rules.Operations {
+func ops99() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"nvidia-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v3/keys/get-caller-info",
+					Auth:   "none",
+					Form: map[string]string{
+						"credentials": "{{secret}}",
+					},
+				},
+				Active:   "status == 200 && json?.type != nil",
+				Inactive: "status == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 29,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open org.ngc.nvidia.com, API Keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 37,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open org.ngc.nvidia.com, API Keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 46,
+			},
+		},
+	}
+}
+
+func ops100() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -28410,7 +26794,7 @@ func ops70() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.profile.login",
 				},
-				Line: 53,
+				Line: 56,
 			},
 		},
 		List: []rules.Operation{
@@ -28434,7 +26818,7 @@ func ops70() rules.Operations {
 					"expires_at": "item.expiresAt",
 					"key_id":     "item.id",
 				},
-				Line: 73,
+				Line: 76,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28461,7 +26845,7 @@ func ops70() rules.Operations {
 				Quota:    2,
 				Prove:    "client_id",
 				Retry:    "never",
-				Line:     82,
+				Line:     85,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -28474,7 +26858,7 @@ func ops70() rules.Operations {
 					"put the new token where the old one is used",
 					"revoke the old token on the same page",
 				},
-				Line: 111,
+				Line: 114,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28496,7 +26880,7 @@ func ops70() rules.Operations {
 				Gone:  "status == 401 && json?.errorCode == \"E0000011\"",
 				Prove: "secret",
 				Retry: "safe",
-				Line:  62,
+				Line:  65,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -28514,7 +26898,7 @@ func ops70() rules.Operations {
 				Done:  "status == 204",
 				Gone:  "status == 404",
 				Prove: "key_id",
-				Line:  102,
+				Line:  105,
 			},
 		},
 		Disable: []rules.Operation{
@@ -28533,13 +26917,13 @@ func ops70() rules.Operations {
 				},
 				Done:  "status == 200 && json?.status == \"INACTIVE\"",
 				Prove: "key_id",
-				Line:  94,
+				Line:  97,
 			},
 		},
 	}
 }
 
-func ops71() rules.Operations {
+func ops101() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -28559,7 +26943,7 @@ func ops71() rules.Operations {
 	}
 }
 
-func ops72() rules.Operations {
+func ops102() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -28568,8 +26952,7 @@ func ops72() rules.Operations {
 					"openai-service-account-key",
 					"openai-legacy-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/models/list",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/models",
@@ -28587,8 +26970,7 @@ func ops72() rules.Operations {
 				Rules: []string{
 					"openai-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/admin-api-keys/list",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/organization/admin_api_keys",
@@ -28600,7 +26982,7 @@ func ops72() rules.Operations {
 				Active:     "status == 200 && json.object == \"list\"",
 				Restricted: "status == 403 && body matches \"missing_scope|insufficient permissions\"",
 				Inactive:   "status == 401 && body matches \"invalid_api_key|Incorrect API key\"",
-				Line:       86,
+				Line:       85,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -28619,7 +27001,7 @@ func ops72() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.email",
 				},
-				Line: 95,
+				Line: 93,
 			},
 		},
 		List: []rules.Operation{
@@ -28627,8 +27009,8 @@ func ops72() rules.Operations {
 				Rules: []string{
 					"openai-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/admin-api-keys/list",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/oapi_open_ai/OpenAi.Operations.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -28646,7 +27028,7 @@ func ops72() rules.Operations {
 					"key_id":       "item.id",
 					"last_used_at": "item.last_used_at",
 				},
-				Line: 102,
+				Line: 100,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28654,8 +27036,8 @@ func ops72() rules.Operations {
 				Rules: []string{
 					"openai-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/admin-api-keys/create",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/oapi_open_ai/OpenAi.Operations.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -28674,7 +27056,7 @@ func ops72() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     134,
+				Line:     131,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -28682,15 +27064,14 @@ func ops72() rules.Operations {
 					"openai-service-account-key",
 					"openai-legacy-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/project-service-accounts/create",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://platform.openai.com/api-keys and choose the key's project.",
 					"Make a new key with the same permissions; for services prefer a service account.",
 					"Give the new key to rekey on standard input, then delete the old one there.",
 				},
-				Line: 147,
+				Line: 144,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28698,8 +27079,8 @@ func ops72() rules.Operations {
 				Rules: []string{
 					"openai-admin-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/admin-api-keys/delete",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hexdocs.pm/oapi_open_ai/OpenAi.Operations.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -28710,14 +27091,13 @@ func ops72() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  112,
+				Line:  110,
 			},
 			rules.Operation{
 				Rules: []string{
 					"openai-project-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://platform.openai.com/docs/api-reference/project-api-keys/delete",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -28728,21 +27108,20 @@ func ops72() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  123,
+				Line:  121,
 			},
 		},
 	}
 }
 
-func ops73() rules.Operations {
+func ops103() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"openrouter-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://openrouter.ai/docs/api-reference/api-keys/get-current-key",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/key",
@@ -28762,7 +27141,7 @@ func ops73() rules.Operations {
 					"openrouter-api-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://openrouter.ai/docs/api-reference/api-keys/list",
+				Source:   "https://openrouter.ai/docs/features/programmatic-api-key-management",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -28777,7 +27156,7 @@ func ops73() rules.Operations {
 					"key_id":     "item.hash",
 					"label":      "item.name",
 				},
-				Line: 34,
+				Line: 33,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -28786,7 +27165,7 @@ func ops73() rules.Operations {
 					"openrouter-api-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://openrouter.ai/docs/api-reference/api-keys/create-keys",
+				Source:   "https://openrouter.ai/docs/features/programmatic-api-key-management",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -28808,7 +27187,7 @@ func ops73() rules.Operations {
 				Parity: []string{
 					"limit",
 				},
-				Line: 65,
+				Line: 62,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28817,7 +27196,7 @@ func ops73() rules.Operations {
 					"openrouter-api-key",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://openrouter.ai/docs/api-reference/api-keys/delete-keys",
+				Source:   "https://openrouter.ai/docs/api/api-reference/api-keys/delete-an-api-key.md",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -28828,7 +27207,7 @@ func ops73() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  79,
+				Line:  76,
 			},
 		},
 		Disable: []rules.Operation{
@@ -28836,8 +27215,7 @@ func ops73() rules.Operations {
 				Rules: []string{
 					"openrouter-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://openrouter.ai/docs/api-reference/api-keys/update-keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "PATCH",
@@ -28851,7 +27229,7 @@ func ops73() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  44,
+				Line:  43,
 			},
 		},
 		Enable: []rules.Operation{
@@ -28859,8 +27237,7 @@ func ops73() rules.Operations {
 				Rules: []string{
 					"openrouter-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://openrouter.ai/docs/api-reference/api-keys/update-keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "PATCH",
@@ -28873,13 +27250,180 @@ func ops73() rules.Operations {
 				Done:  "status == 200 && json.data.disabled == false",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  55,
+				Line:  53,
 			},
 		},
 	}
 }
 
-func ops74() rules.Operations {
+func ops104() rules.Operations {
+	return rules.Operations{
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open https://www.ovh.com/auth/api/createToken and create new keys with the same rights",
+					"give the new secret to rekey on standard input",
+				},
+				Line: 57,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "POST /1.0/auth/logout with the consumer key itself (signed) revokes it; the signature needs a driver",
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"DELETE /1.0/me/api/credential/{id} with another consumer key, or the control panel, API keys",
+				},
+				Line: 66,
+			},
+		},
+	}
+}
+
+func ops105() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"paddle-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/event-types",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.data != nil",
+				Inactive: "status == 403 && json?.error?.code in [\"invalid_token\", \"authentication_malformed\"]",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 50,
+			},
+			rules.Operation{
+				Rules: []string{
+					"paddle-api-key-sandbox",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					URL:    "https://sandbox-api.paddle.com/event-types",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.data != nil",
+				Inactive: "status == 403 && json?.error?.code in [\"invalid_token\", \"authentication_malformed\"]",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 58,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open vendors.paddle.com, Developer tools, Authentication and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 66,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open vendors.paddle.com, Developer tools, Authentication, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 75,
+			},
+		},
+	}
+}
+
+func ops106() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"pagerduty-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/abilities",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "Token token={{secret}}",
+					Headers: map[string]string{
+						"Accept": "application/vnd.pagerduty+json;version=2",
+					},
+				},
+				Active:     "status == 200 && json?.abilities != nil",
+				Restricted: "status == 403 && json?.error != nil",
+				Inactive:   "status == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 53,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open PagerDuty, Integrations, API Access Keys (or My Profile, User Settings; or the service, Integrations) and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 62,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open PagerDuty, Integrations, API Access Keys (or My Profile, User Settings; or the service, Integrations), find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 71,
+			},
+		},
+	}
+}
+
+func ops107() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -28925,7 +27469,7 @@ func ops74() rules.Operations {
 	}
 }
 
-func ops75() rules.Operations {
+func ops108() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -28996,7 +27540,62 @@ func ops75() rules.Operations {
 	}
 }
 
-func ops76() rules.Operations {
+func ops109() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"pinecone-*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/indexes",
+					Auth:   "header",
+					Header: "Api-Key",
+				},
+				Active:   "status == 200 && json?.indexes != nil",
+				Inactive: "status == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 48,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open app.pinecone.io, the project, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 56,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open app.pinecone.io, the project, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 65,
+			},
+		},
+	}
+}
+
+func ops110() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29006,7 +27605,7 @@ func ops76() rules.Operations {
 				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
-					Path:   "/item/get",
+					URL:    "https://{{environment}}.plaid.com/item/get",
 					Auth:   "none",
 					JSON: map[string]interface{}{
 						"access_token": "{{secret}}",
@@ -29019,7 +27618,7 @@ func ops76() rules.Operations {
 				Save: map[string]string{
 					"key_id": "json.item.item_id",
 				},
-				Line: 47,
+				Line: 48,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -29043,7 +27642,7 @@ func ops76() rules.Operations {
 				Active:  "status == 200 && json?.institutions != nil",
 				Control: "none",
 				Why:     "each environment has its own secret of the same form",
-				Line:    55,
+				Line:    56,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -29055,7 +27654,7 @@ func ops76() rules.Operations {
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "POST",
-					Path:   "/item/access_token/invalidate",
+					URL:    "https://{{environment}}.plaid.com/item/access_token/invalidate",
 					Auth:   "none",
 					JSON: map[string]interface{}{
 						"access_token": "{{secret}}",
@@ -29071,7 +27670,7 @@ func ops76() rules.Operations {
 				Prove:    "secret",
 				Retry:    "never",
 				Warn:     "the old token dies at once",
-				Line:     64,
+				Line:     65,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -29084,21 +27683,20 @@ func ops76() rules.Operations {
 					"put the new secret where the old one is used",
 					"delete the old secret on the same page",
 				},
-				Line: 76,
+				Line: 77,
 			},
 		},
 	}
 }
 
-func ops77() rules.Operations {
+func ops111() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"planetscale-service-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://planetscale.com/docs/api/reference/list_organizations",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/organizations",
@@ -29108,18 +27706,18 @@ func ops77() rules.Operations {
 				},
 				Active:     "status == 200 && json.data != nil",
 				Restricted: "status == 403 && json.code == \"forbidden\"",
-				Inactive:   "status == 401 && json.code == \"unauthorized\"",
 				Save: map[string]string{
 					"owner": "json.data[0].name",
 				},
-				Line: 64,
+				Control: "none",
+				Why:     "the id near by may not be the token's own, so no answer counts as inactive",
+				Line:    63,
 			},
 			rules.Operation{
 				Rules: []string{
 					"planetscale-oauth-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://planetscale.com/docs/api/reference/list_organizations",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/organizations",
@@ -29131,7 +27729,7 @@ func ops77() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.data[0].name",
 				},
-				Line: 74,
+				Line: 73,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -29139,8 +27737,7 @@ func ops77() rules.Operations {
 				Rules: []string{
 					"planetscale-service-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://planetscale.com/docs/api/reference/create_service_token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -29160,21 +27757,20 @@ func ops77() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     95,
+				Line:     92,
 			},
 			rules.Operation{
 				Rules: []string{
 					"planetscale-password",
 					"planetscale-oauth-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://planetscale.com/docs/concepts/connection-strings",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"In the branch's settings, Passwords, make a second password with the same role and give it to rekey on standard input.",
 					"When every consumer has it, delete the leaked one there.",
 				},
-				Line: 108,
+				Line: 104,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -29182,8 +27778,7 @@ func ops77() rules.Operations {
 				Rules: []string{
 					"planetscale-service-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://planetscale.com/docs/api/reference/delete_service_token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -29195,13 +27790,13 @@ func ops77() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "id",
 				Retry: "safe",
-				Line:  84,
+				Line:  82,
 			},
 		},
 	}
 }
 
-func ops78() rules.Operations {
+func ops112() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29262,7 +27857,7 @@ func ops78() rules.Operations {
 	}
 }
 
-func ops79() rules.Operations {
+func ops113() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29327,7 +27922,7 @@ func ops79() rules.Operations {
 	}
 }
 
-func ops80() rules.Operations {
+func ops114() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29372,7 +27967,147 @@ func ops80() rules.Operations {
 	}
 }
 
-func ops81() rules.Operations {
+func ops115() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"postmark-server-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "an account token gets the same 401 here, so no answer means inactive",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/server",
+					Auth:   "header",
+					Header: "X-Postmark-Server-Token",
+				},
+				Active: "status == 200 && json?.ID != nil",
+				Save: map[string]string{
+					"key_id": "json.ID",
+					"owner":  "json.Name",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 50,
+			},
+			rules.Operation{
+				Rules: []string{
+					"postmark-account-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/servers",
+					Auth:   "header",
+					Header: "X-Postmark-Account-Token",
+					Query: map[string]string{
+						"count":  "1",
+						"offset": "0",
+					},
+				},
+				Active:   "status == 200 && json?.TotalCount != nil",
+				Inactive: "status == 401 && json?.ErrorCode == 10",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 59,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open account.postmarkapp.com, server or account, API Tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 67,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open account.postmarkapp.com, server or account, API Tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 76,
+			},
+		},
+	}
+}
+
+func ops116() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"prefect-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/me/",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.id != nil",
+				Inactive: "status == 401 && json?.detail != nil",
+				Save: map[string]string{
+					"owner": "json.handle",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 28,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the dashboard of Prefect Cloud, API keys or access tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 37,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the dashboard of Prefect Cloud, API keys or access tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 46,
+			},
+		},
+	}
+}
+
+func ops117() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -29412,7 +28147,7 @@ func ops81() rules.Operations {
 	}
 }
 
-func ops82() rules.Operations {
+func ops118() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29526,7 +28261,7 @@ func ops82() rules.Operations {
 	}
 }
 
-func ops83() rules.Operations {
+func ops119() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29555,8 +28290,7 @@ func ops83() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://pypi.org/help/#apitoken",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"For publishing from CI prefer trusted publishing, which needs no token: https://docs.pypi.org/trusted-publishers/.",
@@ -29569,25 +28303,25 @@ func ops83() rules.Operations {
 	}
 }
 
-func ops84() rules.Operations {
+func ops120() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"rabbitmq-*",
+					"rabbitmq-url",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "rabbitmq.com: ACCESS_REFUSED 403 on connection.start-ok; read 2026-11-21",
 				Driver:   "amqp",
 				Control:  "none",
 				Why:      "a made-up password of a real user is a failed login of that user",
-				Line:     37,
+				Line:     59,
 			},
 		},
 		Regenerate: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"rabbitmq-*",
+					"rabbitmq-url",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "rabbitmq.com management HTTP API: PUT /api/users/{name}; read 2026-11-21",
@@ -29596,13 +28330,13 @@ func ops84() rules.Operations {
 					"rabbitmqctl add_user <new> '<password>' and set_permissions as the old user has (or PUT /api/users/<new>)",
 					"give the new URL to rekey on standard input",
 				},
-				Line: 45,
+				Line: 67,
 			},
 		},
 		Revoke: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"rabbitmq-*",
+					"rabbitmq-url",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "rabbitmq.com: DELETE /api/users/{name}; read 2026-11-21",
@@ -29610,13 +28344,13 @@ func ops84() rules.Operations {
 				Manual: []string{
 					"rabbitmqctl delete_user <old> (or change_password), then close its connections",
 				},
-				Line: 55,
+				Line: 77,
 			},
 		},
 	}
 }
 
-func ops85() rules.Operations {
+func ops121() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29654,7 +28388,7 @@ func ops85() rules.Operations {
 	}
 }
 
-func ops86() rules.Operations {
+func ops122() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29696,25 +28430,85 @@ func ops86() rules.Operations {
 	}
 }
 
-func ops87() rules.Operations {
+func ops123() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"redis-*",
+					"readme-com-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/",
+					Auth:   "basic",
+					User:   "{{secret}}",
+				},
+				Active:   "status == 200 && json?.name != nil",
+				Inactive: "status == 401 && json?.error == \"APIKEY_NOTFOUND\"",
+				Save: map[string]string{
+					"owner": "json.subdomain",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 29,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the dashboard of ReadMe, API keys or access tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 38,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the dashboard of ReadMe, API keys or access tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 47,
+			},
+		},
+	}
+}
+
+func ops124() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"redis-url",
+					"redis-command-line",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "redis.io AUTH: WRONGPASS; NOPERM after login means that the password was accepted; read 2026-11-21",
 				Driver:   "redis",
 				Control:  "none",
 				Why:      "a made-up password of a real user is a failed login of that user",
-				Line:     62,
+				Line:     84,
 			},
 		},
 		Regenerate: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"redis-*",
+					"redis-url",
+					"redis-command-line",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "redis.io/docs, ACL SETUSER; read 2026-11-21",
@@ -29725,13 +28519,14 @@ func ops87() rules.Operations {
 				Manual: []string{
 					"ACL SETUSER <user> ><new password>; ACL SAVE (or CONFIG REWRITE)",
 				},
-				Line: 70,
+				Line: 92,
 			},
 		},
 		Revoke: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
-					"redis-*",
+					"redis-url",
+					"redis-command-line",
 				},
 				Evidence: rules.Evidence("documented"),
 				Source:   "redis.io/docs, ACL SETUSER; read 2026-11-21",
@@ -29742,13 +28537,13 @@ func ops87() rules.Operations {
 				Manual: []string{
 					"ACL SETUSER <user> <<old password>; CLIENT KILL USER <user>; ACL SAVE (or CONFIG REWRITE)",
 				},
-				Line: 80,
+				Line: 102,
 			},
 		},
 	}
 }
 
-func ops88() rules.Operations {
+func ops125() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29806,7 +28601,7 @@ func ops88() rules.Operations {
 	}
 }
 
-func ops89() rules.Operations {
+func ops126() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29845,7 +28640,7 @@ func ops89() rules.Operations {
 	}
 }
 
-func ops90() rules.Operations {
+func ops127() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29941,7 +28736,7 @@ func ops90() rules.Operations {
 	}
 }
 
-func ops91() rules.Operations {
+func ops128() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29979,7 +28774,62 @@ func ops91() rules.Operations {
 	}
 }
 
-func ops92() rules.Operations {
+func ops129() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"salad-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/organizations",
+					Auth:   "header",
+					Header: "Salad-Api-Key",
+				},
+				Active:   "status == 200 && json?.items != nil",
+				Inactive: "status == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 29,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open portal.salad.com, API Access and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 37,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open portal.salad.com, API Access, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 46,
+			},
+		},
+	}
+}
+
+func ops130() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -29997,7 +28847,7 @@ func ops92() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.user_id",
 				},
-				Line: 60,
+				Line: 76,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30011,7 +28861,7 @@ func ops92() rules.Operations {
 					"Setup, External Client App Manager, the app, Consumer Key and Secret: stage new credentials, put them where the old ones are used, then apply them",
 					"tokens: let the application log in again",
 				},
-				Line: 78,
+				Line: 94,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30034,13 +28884,13 @@ func ops92() rules.Operations {
 				Gone:  "status == 400 && body contains \"unsupported_token_type\"",
 				Prove: "secret",
 				Retry: "safe",
-				Line:  68,
+				Line:  84,
 			},
 		},
 	}
 }
 
-func ops93() rules.Operations {
+func ops131() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30060,6 +28910,27 @@ func ops93() rules.Operations {
 					"scopes": "json.role",
 				},
 				Line: 27,
+			},
+		},
+		List: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sanity-api-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/projects/{{project}}/tokens",
+					Auth:   "bearer",
+				},
+				Done: "status == 200 && json != nil",
+				Each: "json",
+				Save: map[string]string{
+					"created_at": "item.createdAt",
+					"key_id":     "item.id",
+				},
+				Line: 35,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30088,7 +28959,7 @@ func ops93() rules.Operations {
 				Parity: []string{
 					"scopes",
 				},
-				Line: 35,
+				Line: 44,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30106,13 +28977,99 @@ func ops93() rules.Operations {
 				Done:  "status in [200, 204]",
 				Gone:  "status == 404",
 				Prove: "key_id",
-				Line:  46,
+				Line:  55,
 			},
 		},
 	}
 }
 
-func ops94() rules.Operations {
+func ops132() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"scaleway-secret-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/iam/v1alpha1/api-keys/{{access_key}}",
+					Auth:   "header",
+					Header: "X-Auth-Token",
+				},
+				Active:     "status == 200 && json?.access_key != nil",
+				Restricted: "status == 403 && json?.type == \"permissions_denied\"",
+				Inactive:   "status == 401 && json?.type == \"denied_authentication\"",
+				Save: map[string]string{
+					"expires_at": "json.expires_at",
+					"key_id":     "json.access_key",
+					"owner":      "json.application_id ?? json.user_id",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 32,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"scaleway-secret-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/iam/v1alpha1/api-keys",
+					Auth:   "header",
+					Header: "X-Auth-Token",
+					JSON: map[string]interface{}{
+						"application_id": "{{owner}}",
+						"description":    "{{label}}",
+						"expires_at":     "{{expires_at}}",
+					},
+				},
+				Done:      "status == 200 && json?.secret_key != nil && json?.access_key != nil",
+				Refused:   "status in [400, 401, 403]",
+				Throttled: "status == 429",
+				Save: map[string]string{
+					"key_id": "json.access_key",
+					"secret": "json.secret_key",
+				},
+				Strategy: "create-then-revoke",
+				Retry:    "never",
+				Parity: []string{
+					"expires_at",
+				},
+				Line: 42,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"scaleway-secret-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "DELETE",
+					Path:   "/iam/v1alpha1/api-keys/{{key_id}}",
+					Auth:   "header",
+					Header: "X-Auth-Token",
+				},
+				Done:  "status == 204",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  55,
+			},
+		},
+	}
+}
+
+func ops133() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30152,15 +29109,14 @@ func ops94() rules.Operations {
 	}
 }
 
-func ops95() rules.Operations {
+func ops134() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"sendgrid-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions/retrieve-a-list-of-scopes-for-which-this-user-has-access",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/scopes",
@@ -30168,11 +29124,12 @@ func ops95() rules.Operations {
 				},
 				Active:     "status == 200 && json.scopes != nil",
 				Restricted: "status == 403 && json.errors != nil",
-				Inactive:   "status == 401 && json.errors != nil",
 				Save: map[string]string{
 					"scopes": "json.scopes",
 				},
-				Line: 27,
+				Control: "none",
+				Why:     "a refusal proves nothing about the other regions, so no answer counts as inactive",
+				Line:    27,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -30180,8 +29137,7 @@ func ops95() rules.Operations {
 				Rules: []string{
 					"sendgrid-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/scopes",
@@ -30199,8 +29155,8 @@ func ops95() rules.Operations {
 				Rules: []string{
 					"sendgrid-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/sendgrid/api-reference/api-keys",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://docs.rs/sendgrid-api/0.2.0/sendgrid_api/api_keys/struct.ApiKeys.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -30213,7 +29169,7 @@ func ops95() rules.Operations {
 					"key_id": "item.api_key_id",
 					"label":  "item.name",
 				},
-				Line: 45,
+				Line: 44,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30221,8 +29177,8 @@ func ops95() rules.Operations {
 				Rules: []string{
 					"sendgrid-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/sendgrid/api-reference/api-keys/create-api-keys",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://docs.rs/sendgrid-api/0.2.0/sendgrid_api/api_keys/struct.ApiKeys.html",
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -30246,7 +29202,7 @@ func ops95() rules.Operations {
 				Parity: []string{
 					"scopes",
 				},
-				Line: 55,
+				Line: 54,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30266,33 +29222,33 @@ func ops95() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  70,
+				Line:  69,
 			},
 		},
 	}
 }
 
-func ops96() rules.Operations {
+func ops135() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.sentry.io/api/auth/",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/",
 					Auth:   "bearer",
 				},
-				Active:   "status == 200 && json.auth != nil",
-				Inactive: "status == 401 && json.detail != nil",
+				Active: "status == 200 && json.auth != nil",
 				Save: map[string]string{
 					"owner":  "json.user.email",
 					"scopes": "json.auth.scopes",
 				},
-				Line: 65,
+				Control: "none",
+				Why:     "a refusal proves nothing about an installation of your own, so no answer counts as inactive",
+				Line:    65,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30300,8 +29256,7 @@ func ops96() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.sentry.io/account/auth-tokens/",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://sentry.io/settings/auth-tokens/ (organisation) or https://sentry.io/settings/account/api/auth-tokens/ (user).",
@@ -30313,15 +29268,114 @@ func ops96() rules.Operations {
 	}
 }
 
-func ops97() rules.Operations {
+func ops136() rules.Operations {
+	return rules.Operations{
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"create a new secret in Serval and give it to rekey on standard input",
+				},
+				Line: 39,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"serval-secret",
+				},
+				Evidence: rules.Evidence("documented"),
+				Source:   "provider notes [S]: needs no authentication and always answers 200, so only verification tells",
+				Auth:     "none",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v2/auth/revoke",
+					Auth:   "none",
+					Form: map[string]string{
+						"secret": "{{secret}}",
+					},
+				},
+				Done:  "status == 200",
+				Prove: "secret",
+				Retry: "safe",
+				Async: true,
+				Line:  28,
+			},
+		},
+	}
+}
+
+func ops137() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/addresses/",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "ShippoToken {{secret}}",
+					Query: map[string]string{
+						"results": "1",
+					},
+				},
+				Active:   "status == 200 && json?.results != nil",
+				Inactive: "status == 401 && json?.detail != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 47,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open apps.goshippo.com, Settings, API and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 55,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open apps.goshippo.com, Settings, API, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 64,
+			},
+		},
+	}
+}
+
+func ops138() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"shopify-access-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://shopify.dev/docs/api/admin-rest/latest/resources/accessscope",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/admin/oauth/access_scopes.json",
@@ -30347,15 +29401,14 @@ func ops97() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://shopify.dev/docs/apps/build/authentication-authorization/client-secrets/rotate-revoke-client-credentials",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"App secret: in the Dev Dashboard make a second client secret, deploy it, refresh the shops' tokens with it, then revoke the leaked one.",
 					"Custom app of a shop: Settings, Apps, Develop apps: uninstall and install the app again for a new token.",
 					"Give the new value to rekey on standard input.",
 				},
-				Line: 87,
+				Line: 85,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30363,8 +29416,7 @@ func ops97() rules.Operations {
 				Rules: []string{
 					"shopify-access-token",
 				},
-				Evidence: rules.Evidence("public"),
-				Source:   "https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -30376,13 +29428,13 @@ func ops97() rules.Operations {
 				Gone:  "status == 401",
 				Retry: "safe",
 				Warn:  "Uninstalls the app from the shop.",
-				Line:  76,
+				Line:  75,
 			},
 		},
 	}
 }
 
-func ops98() rules.Operations {
+func ops139() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30392,8 +29444,8 @@ func ops98() rules.Operations {
 					"slack-legacy-token",
 					"slack-config-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.slack.dev/reference/methods/auth.test",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://github.com/aki017/slack-api-docs, a copy of the methods' pages",
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/auth.test",
@@ -30401,7 +29453,7 @@ func ops98() rules.Operations {
 				},
 				Active:     "status == 200 && json.ok == true && json.team_id != nil",
 				Restricted: "status == 200 && json.ok == false && json.error in [\"not_allowed_token_type\", \"access_denied\", \"ekm_access_denied\", \"enterprise_is_restricted\", \"missing_scope\"]",
-				Inactive:   "status == 200 && json.ok == false && json.error in [\"invalid_auth\", \"account_inactive\", \"token_revoked\", \"token_expired\"]",
+				Inactive:   "status == 200 && json.ok == false && json.error in [\"account_inactive\", \"token_revoked\", \"token_expired\"]",
 				Save: map[string]string{
 					"key_id": "json.user_id",
 					"owner":  "json.team",
@@ -30412,17 +29464,18 @@ func ops98() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 173,
+				Control: "none",
+				Why:     "a made-up token is answered invalid_auth, as is a live one from an address that is not allowed",
+				Line:    193,
 			},
 			rules.Operation{
 				Rules: []string{
 					"slack-webhook",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
-					URL:    "https://hooks.slack.com/{{path}}",
+					URL:    "https://hooks.slack.com/services/{{team}}/{{hook}}/{{secret}}",
 					Auth:   "none",
 					JSON:   map[string]interface{}{},
 				},
@@ -30434,7 +29487,7 @@ func ops98() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 184,
+				Line: 206,
 			},
 			rules.Operation{
 				Rules: []string{
@@ -30442,14 +29495,14 @@ func ops98() rules.Operations {
 					"slack-refresh-token",
 					"slack-session-token",
 					"slack-session-cookie",
+					"slack-workflow-trigger",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.slack.dev/authentication/tokens",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Only calls with an effect answer for this kind of token: treat it as live, and look into the app's settings.",
 				},
-				Line: 194,
+				Line: 215,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -30459,8 +29512,8 @@ func ops98() rules.Operations {
 					"slack-user-token",
 					"slack-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.slack.dev/reference/methods/auth.test",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://github.com/aki017/slack-api-docs, a copy of the methods' pages",
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/auth.test",
@@ -30472,7 +29525,7 @@ func ops98() rules.Operations {
 					"owner":  "json.team",
 					"scopes": "header[\"x-oauth-scopes\"]",
 				},
-				Line: 201,
+				Line: 221,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30480,15 +29533,14 @@ func ops98() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.slack.dev/authentication/tokens",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://api.slack.com/apps and choose the app.",
 					"Install App: reinstall it to the workspace for a new bot or user token; Basic Information for app-level tokens; Incoming Webhooks for a new URL.",
 					"Give the new token to rekey on standard input.",
 				},
-				Line: 221,
+				Line: 241,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30499,8 +29551,8 @@ func ops98() rules.Operations {
 					"slack-legacy-token",
 					"slack-config-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.slack.dev/reference/methods/auth.revoke",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://github.com/aki017/slack-api-docs, a copy of the methods' pages",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "POST",
@@ -30509,16 +29561,16 @@ func ops98() rules.Operations {
 				},
 				Done:      "status == 200 && json.ok == true && json.revoked == true",
 				Throttled: "status == 429",
-				Gone:      "status == 200 && json.error in [\"token_revoked\", \"account_inactive\", \"invalid_auth\"]",
+				Gone:      "status == 200 && json.error in [\"token_revoked\", \"account_inactive\"]",
 				Retry:     "safe",
 				Warn:      "Revoking the last token of an app's bot uninstalls the app from the workspace.",
-				Line:      209,
+				Line:      229,
 			},
 		},
 	}
 }
 
-func ops99() rules.Operations {
+func ops140() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30530,7 +29582,7 @@ func ops99() rules.Operations {
 				Driver:   "smtp",
 				Control:  "none",
 				Why:      "a failed login may lock the mailbox",
-				Line:     37,
+				Line:     60,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30543,7 +29595,7 @@ func ops99() rules.Operations {
 				Manual: []string{
 					"set a new password, or better an app password, at the mail provider and give the new URL to rekey on standard input",
 				},
-				Line: 45,
+				Line: 68,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30556,21 +29608,20 @@ func ops99() rules.Operations {
 				Manual: []string{
 					"change the password or delete the app password at the mail provider; end open sessions",
 				},
-				Line: 51,
+				Line: 74,
 			},
 		},
 	}
 }
 
-func ops100() rules.Operations {
+func ops141() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"snowflake-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.snowflake.com/en/developer-guide/sql-api/reference",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "POST",
 					Path:   "/api/v2/statements",
@@ -30589,7 +29640,7 @@ func ops100() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.data[0][0]",
 				},
-				Line: 56,
+				Line: 52,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30598,7 +29649,6 @@ func ops100() rules.Operations {
 					"snowflake-pat",
 				},
 				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.snowflake.com/en/sql-reference/sql/alter-user-rotate-programmatic-access-token",
 				Strategy: "manual",
 				Grace:    "24h",
 				Quota:    15,
@@ -30606,19 +29656,18 @@ func ops100() rules.Operations {
 					"As an administrator, not in a session of a token of the same user: ALTER USER name ROTATE PAT token EXPIRE_ROTATED_TOKEN_AFTER_HOURS = 1;",
 					"Give token_secret of the answer to rekey on standard input.",
 				},
-				Line: 66,
+				Line: 61,
 			},
 			rules.Operation{
 				Rules: []string{
 					"snowflake-password",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.snowflake.com/en/sql-reference/sql/alter-user",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"ALTER USER name SET PASSWORD = '...'; better, give the user a key pair (RSA_PUBLIC_KEY, RSA_PUBLIC_KEY_2) or a programmatic access token and unset the password.",
 				},
-				Line: 86,
+				Line: 79,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30626,20 +29675,19 @@ func ops100() rules.Operations {
 				Rules: []string{
 					"snowflake-pat",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.snowflake.com/en/sql-reference/sql/alter-user-remove-programmatic-access-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Strategy: "manual",
 				Manual: []string{
 					"ALTER USER name MODIFY PAT token SET DISABLED = TRUE; (reversible), then ALTER USER name REMOVE PAT token;",
 				},
-				Line: 78,
+				Line: 72,
 			},
 		},
 	}
 }
 
-func ops101() rules.Operations {
+func ops142() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30709,7 +29757,7 @@ func ops101() rules.Operations {
 	}
 }
 
-func ops102() rules.Operations {
+func ops143() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30804,7 +29852,141 @@ func ops102() rules.Operations {
 	}
 }
 
-func ops103() rules.Operations {
+func ops144() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sourcegraph-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "a token of another instance is refused here, so no answer means inactive",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/.api/graphql",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "token {{secret}}",
+					JSON: map[string]interface{}{
+						"query": "query { currentUser { username } }",
+					},
+				},
+				Active: "status == 200 && json?.data?.currentUser?.username != nil",
+				Save: map[string]string{
+					"owner": "json.data.currentUser.username",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 33,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open your instance, Settings, Access tokens: generate a token with the same scopes",
+					"give it to rekey on standard input",
+				},
+				Line: 52,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sourcegraph-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "self",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/.api/graphql",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "token {{secret}}",
+					JSON: map[string]interface{}{
+						"query": "mutation($t: String!) { deleteAccessToken(byToken: $t) { alwaysNil } }",
+						"variables": map[string]interface{}{
+							"t": "{{secret}}",
+						},
+					},
+				},
+				Done:    "status == 200 && json?.data?.deleteAccessToken != nil",
+				Refused: "status == 401",
+				Prove:   "secret",
+				Retry:   "safe",
+				Line:    42,
+			},
+		},
+	}
+}
+
+func ops145() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"spotify-client-secret",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "POST",
+					Path:     "/api/token",
+					Auth:     "basic",
+					User:     "{{client_id}}",
+					Password: "{{secret}}",
+					Form: map[string]string{
+						"grant_type": "client_credentials",
+					},
+				},
+				Active:   "status == 200 && json?.access_token != nil",
+				Inactive: "status == 400 && json?.error == \"invalid_client\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 32,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open developer.spotify.com/dashboard, the app, Settings and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 40,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open developer.spotify.com/dashboard, the app, Settings, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 49,
+			},
+		},
+	}
+}
+
+func ops146() rules.Operations {
 	return rules.Operations{
 		Regenerate: []rules.Operation{
 			rules.Operation{
@@ -30818,7 +30000,7 @@ func ops103() rules.Operations {
 					"create a second login with the same rights (CREATE LOGIN, CREATE USER … FOR LOGIN, ALTER ROLE … ADD MEMBER)",
 					"give the new connection string to rekey on standard input",
 				},
-				Line: 91,
+				Line: 113,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30832,13 +30014,13 @@ func ops103() rules.Operations {
 				Manual: []string{
 					"ALTER LOGIN <old> DISABLE (or WITH PASSWORD = 'a new one'), then KILL its sessions",
 				},
-				Line: 101,
+				Line: 123,
 			},
 		},
 	}
 }
 
-func ops104() rules.Operations {
+func ops147() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30860,7 +30042,7 @@ func ops104() rules.Operations {
 				},
 				Control: "none",
 				Why:     "sandbox and production tokens look alike, and each is refused by the other's host",
-				Line:    66,
+				Line:    68,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30874,7 +30056,7 @@ func ops104() rules.Operations {
 					"developer.squareup.com/apps, the application, Credentials: Replace the personal token, or OAuth: Replace the application secret",
 					"put the new value where the old one is used",
 				},
-				Line: 85,
+				Line: 87,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -30899,13 +30081,13 @@ func ops104() rules.Operations {
 				Done:  "status == 200 && json?.success == true",
 				Prove: "secret",
 				Warn:  "every token that the seller gave this application dies with it unless revoke_only_access_token is set",
-				Line:  76,
+				Line:  78,
 			},
 		},
 	}
 }
 
-func ops105() rules.Operations {
+func ops148() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -30914,8 +30096,7 @@ func ops105() rules.Operations {
 					"stripe-restricted-key",
 					"stripe-test-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.stripe.com/api/balance/balance_retrieve",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/balance",
@@ -30929,7 +30110,7 @@ func ops105() rules.Operations {
 					Per:      "1s",
 					Scope:    "account",
 				},
-				Line: 82,
+				Line: 86,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -30938,8 +30119,7 @@ func ops105() rules.Operations {
 					"stripe-live-key",
 					"stripe-test-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.stripe.com/api/accounts/retrieve",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/account",
@@ -30949,7 +30129,7 @@ func ops105() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.id",
 				},
-				Line: 92,
+				Line: 95,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -30959,8 +30139,7 @@ func ops105() rules.Operations {
 					"stripe-restricted-key",
 					"stripe-test-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.stripe.com/keys#rolling-keys",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Grace:    "168h",
 				Manual: []string{
@@ -30968,26 +30147,116 @@ func ops105() rules.Operations {
 					"Choose when the old key expires: as soon as every consumer can have the new one.",
 					"Give the new key to rekey on standard input.",
 				},
-				Line: 100,
+				Line: 102,
 			},
 			rules.Operation{
 				Rules: []string{
 					"stripe-webhook-secret",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://docs.stripe.com/webhooks/signature",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Open https://dashboard.stripe.com/webhooks, choose the endpoint, then Roll secret.",
 					"Give the new secret to rekey on standard input.",
 				},
-				Line: 112,
+				Line: 113,
 			},
 		},
 	}
 }
 
-func ops106() rules.Operations {
+func ops149() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sumologic-access-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "GET",
+					URL:      "https://{{host}}/api/v1/collectors",
+					Auth:     "basic",
+					User:     "{{access_id}}",
+					Password: "{{secret}}",
+					Query: map[string]string{
+						"limit": "1",
+					},
+				},
+				Active:     "status == 200 && json?.collectors != nil",
+				Restricted: "status == 403 && json?.code != nil",
+				Inactive:   "status == 401 && json?.code == \"unauthorized\"",
+				Pace: &rules.Pace{
+					Requests: 4,
+					Per:      "1s",
+					Scope:    "host",
+				},
+				Line: 33,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sumologic-access-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open Preferences or Administration, Security, Access Keys and add one with the same role",
+					"give id and key to rekey on standard input",
+				},
+				Line: 62,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sumologic-access-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "self",
+				Request: rules.Request{
+					Method:   "DELETE",
+					URL:      "https://{{host}}/api/v1/accessKeys/{{access_id}}",
+					Auth:     "basic",
+					User:     "{{access_id}}",
+					Password: "{{secret}}",
+				},
+				Done:  "status == 204",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  52,
+			},
+		},
+		Disable: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"sumologic-access-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "self",
+				Request: rules.Request{
+					Method:   "PUT",
+					URL:      "https://{{host}}/api/v1/accessKeys/{{access_id}}",
+					Auth:     "basic",
+					User:     "{{access_id}}",
+					Password: "{{secret}}",
+					JSON: map[string]interface{}{
+						"disabled": true,
+					},
+				},
+				Done:  "status == 200 && json?.disabled == true",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  42,
+			},
+		},
+	}
+}
+
+func ops150() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31001,18 +30270,16 @@ func ops106() rules.Operations {
 					Auth:   "header",
 					Header: "apikey",
 				},
-				Active:   "status == 200 && (json.swagger != nil || json.openapi != nil)",
-				Inactive: "status == 401 && body contains \"Invalid API key\"",
-				Control:  "none",
-				Why:      "a made-up key belongs to no project",
-				Line:     68,
+				Active:  "status == 200 && (json.swagger != nil || json.openapi != nil)",
+				Control: "none",
+				Why:     "a made-up key belongs to no project",
+				Line:    68,
 			},
 			rules.Operation{
 				Rules: []string{
 					"supabase-access-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://supabase.com/docs/reference/api/v1-list-all-organizations",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/organizations",
@@ -31028,7 +30295,7 @@ func ops106() rules.Operations {
 					Per:      "1m",
 					Scope:    "account",
 				},
-				Line: 77,
+				Line: 76,
 			},
 		},
 		List: []rules.Operation{
@@ -31036,8 +30303,7 @@ func ops106() rules.Operations {
 				Rules: []string{
 					"supabase-secret-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://supabase.com/docs/reference/api/v1-get-project-api-keys",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -31055,7 +30321,7 @@ func ops106() rules.Operations {
 					"key_id":     "item.id",
 					"label":      "item.name",
 				},
-				Line: 87,
+				Line: 85,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -31063,8 +30329,7 @@ func ops106() rules.Operations {
 				Rules: []string{
 					"supabase-secret-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://supabase.com/docs/reference/api/v1-create-project-api-key",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -31087,22 +30352,21 @@ func ops106() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     97,
+				Line:     94,
 			},
 			rules.Operation{
 				Rules: []string{
 					"supabase-access-token",
 					"supabase-service-role",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://supabase.com/docs/guides/api/api-keys",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Management token: make a new one at https://supabase.com/dashboard/account/tokens, then delete the leaked one.",
 					"service_role key: move to secret keys (sb_secret_), then disable the legacy keys of the project; rotating the JWT secret ends all of them at once.",
 					"Give the new key to rekey on standard input.",
 				},
-				Line: 110,
+				Line: 106,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -31110,8 +30374,7 @@ func ops106() rules.Operations {
 				Rules: []string{
 					"supabase-secret-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://supabase.com/docs/reference/api/v1-delete-project-api-key",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -31122,13 +30385,13 @@ func ops106() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  121,
+				Line:  116,
 			},
 		},
 	}
 }
 
-func ops107() rules.Operations {
+func ops151() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31263,15 +30526,15 @@ func ops107() rules.Operations {
 	}
 }
 
-func ops108() rules.Operations {
+func ops152() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"telegram-bot-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://core.telegram.org/bots/api#getme",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hackage.haskell.org/package/telegram-bot-api-7.4.1/docs/Telegram-Bot-API-Methods-GetMe.html",
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/bot{{secret}}/getMe",
@@ -31296,8 +30559,8 @@ func ops108() rules.Operations {
 				Rules: []string{
 					"telegram-bot-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://core.telegram.org/bots/api#getme",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://hackage.haskell.org/package/telegram-bot-api-7.4.1/docs/Telegram-Bot-API-Methods-GetMe.html",
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/bot{{secret}}/getMe",
@@ -31316,8 +30579,7 @@ func ops108() rules.Operations {
 				Rules: []string{
 					"telegram-bot-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://core.telegram.org/bots/features#botfather",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Write /revoke to @BotFather and choose the bot: the old token stops at once.",
@@ -31329,15 +30591,14 @@ func ops108() rules.Operations {
 	}
 }
 
-func ops109() rules.Operations {
+func ops153() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"terraform-cloud-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/terraform/cloud-docs/api-docs/organizations#list-organizations",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/organizations",
@@ -31349,8 +30610,7 @@ func ops109() rules.Operations {
 						"page[size]": "1",
 					},
 				},
-				Active:   "status == 200 && json.data != nil",
-				Inactive: "status == 401 && json.errors != nil",
+				Active: "status == 200 && json.data != nil",
 				Save: map[string]string{
 					"owner": "json.data[0].id",
 				},
@@ -31359,7 +30619,9 @@ func ops109() rules.Operations {
 					Per:      "1s",
 					Scope:    "host",
 				},
-				Line: 48,
+				Control: "none",
+				Why:     "a refusal proves nothing about an installation of your own, so no answer counts as inactive",
+				Line:    48,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -31367,8 +30629,7 @@ func ops109() rules.Operations {
 				Rules: []string{
 					"terraform-cloud-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/terraform/cloud-docs/api-docs/account",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/account/details",
@@ -31387,14 +30648,13 @@ func ops109() rules.Operations {
 				Rules: []string{
 					"*",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/terraform/cloud-docs/users-teams-organizations/api-tokens",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"User token: https://app.terraform.io/app/settings/tokens; team and organisation tokens: the organisation's settings, API tokens. A new organisation token replaces the old one at once.",
 					"Give the new token to rekey on standard input, then delete the leaked one.",
 				},
-				Line: 77,
+				Line: 75,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -31402,8 +30662,7 @@ func ops109() rules.Operations {
 				Rules: []string{
 					"terraform-cloud-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/terraform/cloud-docs/api-docs/user-tokens#destroy-a-user-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -31414,13 +30673,68 @@ func ops109() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "key_id",
 				Retry: "safe",
-				Line:  66,
+				Line:  65,
 			},
 		},
 	}
 }
 
-func ops110() rules.Operations {
+func ops154() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"together-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/models",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && (json?.data != nil || json != nil)",
+				Inactive: "status == 401",
+				Weak:     "rests on the list of models; the call is refused without a key",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 30,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the console of Together AI, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 39,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the console of Together AI, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 48,
+			},
+		},
+	}
+}
+
+func ops155() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31463,15 +30777,69 @@ func ops110() rules.Operations {
 	}
 }
 
-func ops111() rules.Operations {
+func ops156() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"turso-token",
+				},
+				Evidence: rules.Evidence("documented"),
+				Source:   "https://docs.turso.tech/api-reference/tokens/validate, read 2026-11-21; a database token is refused here, so no answer means inactive",
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v1/auth/validate",
+					Auth:   "bearer",
+				},
+				Active: "status == 200 && json?.exp != nil",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 28,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"turso-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"turso auth api-tokens mint NAME, or turso db tokens create DB",
+					"give it to rekey on standard input",
+				},
+				Line: 36,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"turso-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "DELETE /v1/auth/api-tokens/{name}; POST …/databases/{d}/auth/rotate invalidates all tokens of a database",
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"turso auth api-tokens revoke NAME; for database tokens: turso db tokens invalidate DB (all of them)",
+				},
+				Line: 45,
+			},
+		},
+	}
+}
+
+func ops157() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
 					"twilio-auth-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api/account",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "GET",
 					Path:     "/Accounts/{{account}}.json",
@@ -31492,8 +30860,7 @@ func ops111() rules.Operations {
 				Rules: []string{
 					"twilio-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api-keys",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method:   "GET",
 					Path:     "/Accounts.json",
@@ -31510,7 +30877,7 @@ func ops111() rules.Operations {
 				Save: map[string]string{
 					"owner": "json.accounts[0].sid",
 				},
-				Line: 82,
+				Line: 81,
 			},
 		},
 		List: []rules.Operation{
@@ -31518,8 +30885,7 @@ func ops111() rules.Operations {
 				Rules: []string{
 					"twilio-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api-keys/key-resource-v1",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "GET",
@@ -31533,7 +30899,7 @@ func ops111() rules.Operations {
 					"key_id":     "item.sid",
 					"label":      "item.friendly_name",
 				},
-				Line: 92,
+				Line: 90,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -31541,8 +30907,7 @@ func ops111() rules.Operations {
 				Rules: []string{
 					"twilio-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api-keys/key-resource-v1",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -31561,14 +30926,13 @@ func ops111() rules.Operations {
 				},
 				Strategy: "create-then-revoke",
 				Retry:    "never",
-				Line:     102,
+				Line:     99,
 			},
 			rules.Operation{
 				Rules: []string{
 					"twilio-auth-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api/authtoken",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "self",
 				Request: rules.Request{
 					Method:   "POST",
@@ -31588,7 +30952,19 @@ func ops111() rules.Operations {
 					"secondary",
 				},
 				Retry: "never",
-				Line:  115,
+				Line:  111,
+			},
+			rules.Operation{
+				Rules: []string{
+					"twilio-named-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"Open https://console.twilio.com, Account, API keys and tokens: make a secondary auth token, deploy it, then promote it: the leaked one ends.",
+					"Give the new one to rekey on standard input.",
+				},
+				Line: 143,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -31596,8 +30972,7 @@ func ops111() rules.Operations {
 				Rules: []string{
 					"twilio-api-key",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api-keys/key-resource-v1",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -31608,14 +30983,13 @@ func ops111() rules.Operations {
 				Gone:  "status == 404",
 				Prove: "id",
 				Retry: "safe",
-				Line:  129,
+				Line:  124,
 			},
 			rules.Operation{
 				Rules: []string{
 					"twilio-auth-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://www.twilio.com/docs/iam/api/authtoken",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -31626,13 +31000,110 @@ func ops111() rules.Operations {
 				Done:  "status == 200 && json.auth_token != nil",
 				Retry: "never",
 				Warn:  "Ends the leaked primary token at once: promote only when the secondary one is delivered.",
-				Line:  140,
+				Line:  134,
 			},
 		},
 	}
 }
 
-func ops112() rules.Operations {
+func ops158() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"twitch-access-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/oauth2/validate",
+					Auth:   "header",
+					Header: "Authorization",
+					Value:  "OAuth {{secret}}",
+				},
+				Active:   "status == 200 && json?.client_id != nil",
+				Inactive: "status == 401 && json?.message == \"invalid access token\"",
+				Save: map[string]string{
+					"client_id": "json.client_id",
+					"owner":     "json.login",
+					"scopes":    "json.scopes",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 48,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"dev.twitch.tv/console, the application: New Secret; for tokens run the OAuth flow again",
+					"give the new value to rekey on standard input",
+				},
+				Line: 68,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"twitch-access-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "self",
+				Before: []rules.Step{
+					rules.Step{
+						Request: rules.Request{
+							Method: "GET",
+							Path:   "/oauth2/validate",
+							Auth:   "header",
+							Header: "Authorization",
+							Value:  "OAuth {{secret}}",
+						},
+						Done: "status == 200 && json?.client_id != nil",
+						Save: map[string]string{
+							"client_id": "json.client_id",
+						},
+					},
+				},
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/oauth2/revoke",
+					Auth:   "none",
+					Form: map[string]string{
+						"client_id": "{{client_id}}",
+						"token":     "{{secret}}",
+					},
+				},
+				Done:  "status == 200",
+				Gone:  "status == 400",
+				Prove: "secret",
+				Retry: "safe",
+				Line:  57,
+			},
+			rules.Operation{
+				Rules: []string{
+					"twitch-client-secret",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"dev.twitch.tv/console, the application: New Secret replaces the old one at once",
+				},
+				Line: 77,
+			},
+		},
+	}
+}
+
+func ops159() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31645,12 +31116,13 @@ func ops112() rules.Operations {
 					Path:   "/me",
 					Auth:   "bearer",
 				},
-				Active:   "status == 200 && json?.email != nil",
-				Inactive: "status in [401, 403] && json?.code == \"AUTHENTICATION_FAILED\"",
+				Active: "status == 200 && json?.email != nil",
 				Save: map[string]string{
 					"owner": "json.email",
 				},
-				Line: 24,
+				Control: "none",
+				Why:     "a token of the European data centre is refused by this host like a dead one",
+				Line:    24,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -31665,13 +31137,94 @@ func ops112() rules.Operations {
 					"put the new token where the old one is used",
 					"delete the old token on the same page",
 				},
-				Line: 32,
+				Line: 33,
 			},
 		},
 	}
 }
 
-func ops113() rules.Operations {
+func ops160() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"unkey-root-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v2/keys.whoami",
+					Auth:   "bearer",
+					JSON: map[string]interface{}{
+						"key": "{{secret}}",
+					},
+				},
+				Active:     "status == 200 && json?.data?.keyId != nil",
+				Restricted: "status in [403, 404] && json?.error?.status != nil",
+				Inactive:   "status == 401 && json?.error?.status == 401",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 29,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"unkey-root-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v2/keys.rerollKey",
+					Auth:   "bearer",
+					JSON: map[string]interface{}{
+						"expiration": 3600000,
+						"keyId":      "{{key_id}}",
+					},
+				},
+				Done:      "status == 200 && json?.data?.key != nil",
+				Refused:   "status in [400, 401, 403, 404]",
+				Throttled: "status == 429",
+				Save: map[string]string{
+					"key_id": "json.data.keyId",
+					"secret": "json.data.key",
+				},
+				Strategy: "grace",
+				Grace:    "1h",
+				Retry:    "never",
+				Line:     38,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"unkey-root-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "POST",
+					Path:   "/v2/keys.deleteKey",
+					Auth:   "bearer",
+					JSON: map[string]interface{}{
+						"keyId": "{{key_id}}",
+					},
+				},
+				Done:  "status == 200",
+				Gone:  "status == 404",
+				Prove: "key_id",
+				Retry: "safe",
+				Line:  51,
+			},
+		},
+	}
+}
+
+func ops161() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31786,7 +31339,64 @@ func ops113() rules.Operations {
 	}
 }
 
-func ops114() rules.Operations {
+func ops162() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"val-town-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v1/me",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json?.id != nil",
+				Inactive: "status == 401",
+				Save: map[string]string{
+					"owner": "json.username",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 28,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open the dashboard of Val Town, API keys or access tokens and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 37,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open the dashboard of Val Town, API keys or access tokens, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 46,
+			},
+		},
+	}
+}
+
+func ops163() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31795,8 +31405,7 @@ func ops114() rules.Operations {
 					"vault-batch-token",
 					"vault-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/v1/auth/token/lookup-self",
@@ -31804,14 +31413,16 @@ func ops114() rules.Operations {
 					Header: "X-Vault-Token",
 				},
 				Active:   "status == 200 && json.data.policies != nil",
-				Inactive: "status == 403 && json.errors != nil && any(json.errors, # contains \"permission denied\" || # contains \"bad token\" || # contains \"invalid token\")",
+				Inactive: "status == 403 && json.errors != nil && any(json.errors, # contains \"bad token\" || # contains \"invalid token\")",
 				Save: map[string]string{
 					"expires_at": "json.data.expire_time",
 					"key_id":     "json.data.accessor",
 					"owner":      "json.data.display_name",
 					"scopes":     "json.data.policies",
 				},
-				Line: 104,
+				Control: "none",
+				Why:     "older servers refuse a made-up token as they refuse a live one without permission",
+				Line:    105,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -31821,8 +31432,7 @@ func ops114() rules.Operations {
 					"vault-batch-token",
 					"vault-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/v1/auth/token/lookup-self",
@@ -31836,7 +31446,7 @@ func ops114() rules.Operations {
 					"owner":      "json.data.display_name",
 					"scopes":     "json.data.policies",
 				},
-				Line: 113,
+				Line: 115,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -31845,8 +31455,7 @@ func ops114() rules.Operations {
 					"vault-service-token",
 					"vault-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/vault/api-docs/auth/token#create-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -31871,20 +31480,32 @@ func ops114() rules.Operations {
 					"scopes",
 					"expires_at",
 				},
-				Line: 121,
+				Line: 122,
 			},
 			rules.Operation{
 				Rules: []string{
 					"vault-approle-secret-id",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/vault/api-docs/auth/approle#generate-new-secret-id",
+				Evidence: rules.Evidence("recalled"),
 				Strategy: "manual",
 				Manual: []string{
 					"Make a new one: vault write -f auth/approle/role/NAME/secret-id, and give it to rekey on standard input.",
 					"End the leaked one: vault write auth/approle/role/NAME/secret-id/destroy secret_id=-",
 				},
 				Line: 146,
+			},
+			rules.Operation{
+				Rules: []string{
+					"vault-batch-token",
+					"vault-recovery-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"A batch token cannot be revoked: it ends with its time to live, or with the token or auth mount it came from. A recovery token ends when the recovery mode does.",
+					"Obtain a new one the way the old one was, and give it to rekey on standard input.",
+				},
+				Line: 155,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -31893,8 +31514,8 @@ func ops114() rules.Operations {
 					"vault-service-token",
 					"vault-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://developer.hashicorp.com/vault/api-docs/auth/token#revoke-a-token-self",
+				Evidence: rules.Evidence("public"),
+				Source:   "https://github.com/hashicorp/vault/issues/2493",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "POST",
@@ -31912,7 +31533,7 @@ func ops114() rules.Operations {
 	}
 }
 
-func ops115() rules.Operations {
+func ops164() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -31920,8 +31541,7 @@ func ops115() rules.Operations {
 					"vercel-access-token",
 					"vercel-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://vercel.com/docs/rest-api/reference/endpoints/user/get-the-user",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/v2/user",
@@ -31945,7 +31565,7 @@ func ops115() rules.Operations {
 				Manual: []string{
 					"No call without cost tells whether it lives: look it up at https://vercel.com/account/tokens or in the AI Gateway's list of keys.",
 				},
-				Line: 91,
+				Line: 90,
 			},
 		},
 		Whoami: []rules.Operation{
@@ -31954,8 +31574,7 @@ func ops115() rules.Operations {
 					"vercel-access-token",
 					"vercel-legacy-token",
 				},
-				Evidence: rules.Evidence("public"),
-				Source:   "https://vercel.com/docs/rest-api/reference/endpoints/authentication/get-auth-token-metadata",
+				Evidence: rules.Evidence("recalled"),
 				Request: rules.Request{
 					Method: "GET",
 					Path:   "/v5/user/tokens/current",
@@ -31967,7 +31586,7 @@ func ops115() rules.Operations {
 					"key_id":     "json.token.id",
 					"label":      "json.token.name",
 				},
-				Line: 97,
+				Line: 96,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -31976,8 +31595,7 @@ func ops115() rules.Operations {
 					"vercel-access-token",
 					"vercel-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://vercel.com/docs/rest-api/reference/endpoints/authentication/create-an-auth-token",
+				Evidence: rules.Evidence("recalled"),
 				Auth:     "operator",
 				Request: rules.Request{
 					Method: "POST",
@@ -32000,7 +31618,20 @@ func ops115() rules.Operations {
 					"scopes",
 					"expires_at",
 				},
-				Line: 105,
+				Line: 103,
+			},
+			rules.Operation{
+				Rules: []string{
+					"vercel-app-token",
+					"vercel-ai-gateway-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"AI Gateway keys: https://vercel.com/dashboard/ai-gateway/api-keys, make a new key. App tokens: sign in to the app again.",
+					"Give the new one to rekey on standard input.",
+				},
+				Line: 126,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -32009,8 +31640,8 @@ func ops115() rules.Operations {
 					"vercel-access-token",
 					"vercel-legacy-token",
 				},
-				Evidence: rules.Evidence("documented"),
-				Source:   "https://vercel.com/docs/rest-api/reference/endpoints/authentication/delete-an-authentication-token",
+				Evidence: rules.Evidence("public"),
+				Source:   "kingfisher 2.x, revocation overlay",
 				Auth:     "self",
 				Request: rules.Request{
 					Method: "DELETE",
@@ -32020,13 +31651,134 @@ func ops115() rules.Operations {
 				Done:  "status == 200 && json.tokenId != nil",
 				Gone:  "status in [401, 403, 404]",
 				Retry: "safe",
-				Line:  119,
+				Line:  116,
 			},
 		},
 	}
 }
 
-func ops116() rules.Operations {
+func ops165() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"vultr-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/account",
+					Auth:   "bearer",
+				},
+				Active:     "status == 200 && json?.account?.email != nil",
+				Restricted: "status == 401 && json?.error contains \"Unauthorized IP\"",
+				Inactive:   "status == 401 && json?.error contains \"Invalid API token\"",
+				Save: map[string]string{
+					"owner":  "json.account.email",
+					"scopes": "json.account.acls",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 31,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open my.vultr.com, Account, API and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 41,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open my.vultr.com, Account, API, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 50,
+			},
+		},
+	}
+}
+
+func ops166() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"wandb-*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "POST",
+					Path:     "/graphql",
+					Auth:     "basic",
+					User:     "api",
+					Password: "{{secret}}",
+					JSON: map[string]interface{}{
+						"query": "query { viewer { id username email } }",
+					},
+				},
+				Active:   "status == 200 && json?.data?.viewer?.id != nil",
+				Inactive: "status == 401",
+				Save: map[string]string{
+					"owner": "json.data.viewer.username",
+				},
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 51,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open wandb.ai/settings, API keys and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 60,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open wandb.ai/settings, API keys, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 69,
+			},
+		},
+	}
+}
+
+func ops167() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -32124,7 +31876,7 @@ func ops116() rules.Operations {
 	}
 }
 
-func ops117() rules.Operations {
+func ops168() rules.Operations {
 	return rules.Operations{
 		Verify: []rules.Operation{
 			rules.Operation{
@@ -32167,6 +31919,29 @@ func ops117() rules.Operations {
 				Line:    81,
 			},
 		},
+		List: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"zendesk-oauth-token",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Auth:     "operator",
+				Request: rules.Request{
+					Method: "GET",
+					URL:    "https://{{host}}/api/v2/oauth/tokens.json",
+					Auth:   "bearer",
+				},
+				Done: "status == 200 && json?.tokens != nil",
+				Each: "json.tokens",
+				Save: map[string]string{
+					"created_at":   "item.created_at",
+					"expires_at":   "item.expires_at",
+					"key_id":       "item.id",
+					"last_used_at": "item.used_at",
+				},
+				Line: 90,
+			},
+		},
 		Regenerate: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
@@ -32179,7 +31954,7 @@ func ops117() rules.Operations {
 					"put the new token where the old one is used",
 					"deactivate, then delete the old token on the same page",
 				},
-				Line: 99,
+				Line: 108,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -32197,7 +31972,122 @@ func ops117() rules.Operations {
 				Done:  "status == 204",
 				Gone:  "status == 404",
 				Prove: "key_id",
-				Line:  90,
+				Line:  99,
+			},
+		},
+	}
+}
+
+func ops169() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"zoom-client-secret",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method:   "POST",
+					Path:     "/oauth/token",
+					Auth:     "basic",
+					User:     "{{client_id}}",
+					Password: "{{secret}}",
+					Query: map[string]string{
+						"account_id": "{{account_id}}",
+						"grant_type": "account_credentials",
+					},
+				},
+				Active:   "status == 200 && json?.access_token != nil",
+				Inactive: "status == 400 && json?.reason contains \"Invalid client_id or client_secret\"",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 34,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open marketplace.zoom.us, Manage, the app, App Credentials and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 42,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open marketplace.zoom.us, Manage, the app, App Credentials, find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 51,
+			},
+		},
+	}
+}
+
+func ops170() rules.Operations {
+	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"zuplo-api-key",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Request: rules.Request{
+					Method: "GET",
+					Path:   "/v1/who-am-i",
+					Auth:   "bearer",
+				},
+				Active:   "status == 200 && json != nil",
+				Inactive: "status == 401",
+				Weak:     "keys that protect customers' own gateways are not known here",
+				Pace: &rules.Pace{
+					Requests: 5,
+					Per:      "5s",
+					Scope:    "host",
+				},
+				Line: 29,
+			},
+		},
+		Regenerate: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Manual: []string{
+					"open portal.zuplo.com, Settings, API Keys (or the consumer, Roll key) and create a new key with the same rights",
+					"give it to rekey on standard input",
+				},
+				Line: 38,
+			},
+		},
+		Revoke: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Strategy: "manual",
+				Prove:    "secret",
+				Manual: []string{
+					"open portal.zuplo.com, Settings, API Keys (or the consumer, Roll key), find the leaked key by name or by its last characters, and delete it",
+				},
+				Line: 47,
 			},
 		},
 	}

@@ -48,7 +48,7 @@ func (d *Detector) block(s *Scratch, data []byte, pos int, rule int32) {
 	if c.rule.Context != nil && !c.inContext(data, start, stop) {
 		return
 	}
-	parts, ok := c.parts(l, data, nil, start, stop)
+	parts, ok := c.parts(s, l, view{data: data}, nil, start, stop)
 	if !ok {
 		return
 	}

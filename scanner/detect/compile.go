@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"sync"
 
@@ -30,6 +31,9 @@ type lazy struct {
 	anchored *regexp.Regexp // the pattern at the start of a window
 	free     *regexp.Regexp // the pattern anywhere in a window
 	names    []string       // group names by index
+	ahead    []ahead        // by literal; only where linear is nil
+	need     need           // what every match holds
+	plain    bool           // no match is changed by escaping
 	fixed    int            // length of every match; 0: they differ
 	secret   int            // index of the group "secret", 0: whole match
 	last     byteSet        // bytes that would continue the key on the right
@@ -47,6 +51,8 @@ type part struct {
 	re    *regexp.Regexp
 	sub   int // group of re
 	lines int
+	max   int
+	need  need
 }
 
 // maxContext bounds, in bytes, how far from a secret its context and parts may stand
@@ -61,9 +67,23 @@ func newCompiled(r *rules.Rule, svc *rules.Service) *compiled {
 	return c
 }
 
-// bare reports whether the rule has nothing to search for but words in its context.
+// bare reports whether the rule is searched from the words of its context: it has no
+// literal of its own, or only words that stand everywhere.
 func (c *compiled) bare() bool {
-	return len(c.rule.Shape.Literals) == 0 && len(c.rule.Keywords) == 0 && c.rule.Context != nil
+	if c.rule.Context == nil || c.rule.Block != nil {
+		return false
+	}
+	for _, l := range c.rule.Shape.Literals {
+		if !l.Fold {
+			return false
+		}
+	}
+	for _, w := range c.rule.Context.Any {
+		if len(w) < 5 {
+			return len(c.rule.Shape.Literals)+len(c.rule.Keywords) == 0
+		}
+	}
+	return true
 }
 
 func baseConfidence(r *rules.Rule) finding.Confidence {
@@ -112,12 +132,20 @@ func (c *compiled) compile() error {
 		l.names = l.free.SubexpNames()
 		l.secret = max(0, l.free.SubexpIndex("secret"))
 		l.last = trailing(p.Tree)
+		l.need, l.plain = needOf(p.Tree), neverEscaped(p.Tree)
 		if p.Min == p.Max {
 			l.fixed = p.Min
 		}
 		if l.linear = newLinear(p.Tree); l.linear == nil {
 			if l.anchored, err = regexp.Compile(`^(?:` + r.Pattern + `)`); err != nil {
 				return err
+			}
+			prog, err := syntax.Compile(p.Tree.Simplify())
+			if err != nil {
+				return err
+			}
+			for _, lit := range r.Shape.Literals {
+				l.ahead = append(l.ahead, newAhead(prog, lit.Text[:min(len(lit.Text), maxLiteral)], lit.Fold))
 			}
 		}
 	}
@@ -154,6 +182,11 @@ func (c *compiled) compileParts() error {
 			if p.re, err = regexp.Compile(p.Pattern); err != nil {
 				return err
 			}
+			shape, err := rules.ParsePattern(p.Pattern)
+			if err != nil {
+				return err
+			}
+			p.max, p.need = shape.Max, needOf(shape.Tree)
 			p.sub = max(0, p.re.SubexpIndex(p.Name))
 			p.lines, _ = rules.Lines(p.Within)
 		}
@@ -196,21 +229,22 @@ func (b *builder) add(l rules.Literal, u use) {
 
 func (b *builder) addRule(i int32, c *compiled) {
 	r := c.rule
-	for _, l := range r.Shape.Literals {
-		b.add(l, use{rule: i, role: roleAnchor})
+	if c.bare() {
+		for _, w := range r.Context.Any {
+			l := rules.Literal{Text: w, Fold: true}
+			b.add(l, use{rule: i, role: roleContext})
+			b.addEncoded(i, l)
+		}
+		return
+	}
+	for j, l := range r.Shape.Literals {
+		b.add(l, use{rule: i, role: roleAnchor, literal: uint16(j)})
 		b.addEncoded(i, l)
 	}
 	if len(r.Shape.Literals) == 0 {
 		for _, k := range r.Keywords {
 			l := rules.Literal{Text: k, Fold: true}
 			b.add(l, use{rule: i, role: roleKeyword})
-			b.addEncoded(i, l)
-		}
-	}
-	if c.bare() {
-		for _, w := range r.Context.Any {
-			l := rules.Literal{Text: w, Fold: true}
-			b.add(l, use{rule: i, role: roleContext})
 			b.addEncoded(i, l)
 		}
 	}

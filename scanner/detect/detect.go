@@ -53,6 +53,8 @@ type use struct {
 	role  role
 	layer layer
 	skip  uint8 // base64: characters of the quartet before the literal
+	// literal is the index into the rule's literals; anchors only.
+	literal uint16
 }
 
 type role uint8
@@ -171,6 +173,8 @@ type Scratch struct {
 	pos     []int32
 	base64  [2]base64Run // standard and URL alphabet
 	trace   func(Step)
+	tried   map[int32]int       // by rule: beginnings before this were tried
+	parts   map[blockKey][]span // where parts stand
 
 	// of Derive
 	carried []int32 // per hit: the base's hit whose verdict it takes, or -1
@@ -262,6 +266,8 @@ func (d *Detector) judge(s *Scratch, data []byte) []Match {
 func (s *Scratch) begin() {
 	s.raw, s.context, s.runs, s.comment = s.raw[:0], s.context[:0], s.runs[:0], false
 	s.base64[0].pos, s.base64[1].pos = s.base64[0].pos[:0], s.base64[1].pos[:0]
+	clear(s.tried)
+	clear(s.parts)
 }
 
 // conclude makes matches of the candidates in s.raw.
@@ -290,7 +296,7 @@ func (d *Detector) hit(s *Scratch, data []byte, pos int, u use) {
 	case d.rules[u.rule].rule.Block != nil:
 		d.block(s, data, pos, u.rule)
 	default:
-		d.anchored(s, data, pos, u.rule)
+		d.anchored(s, data, pos, u)
 	}
 }
 

@@ -396,33 +396,47 @@ func (d *Detector) escapedRun(s *Scratch, data []byte, pos int, l layer) {
 // It reports whether the pattern matched there.
 func (d *Detector) unescaped(s *Scratch, data []byte, pos int, rule int32) bool {
 	c := d.rules[rule]
+	l := c.get()
+	if l.plain || l.need.plain && !l.need.in(data[pos:min(len(data), pos+3*c.max+16)]) {
+		return false
+	}
 	near := data[pos:min(len(data), pos+c.max+1)]
-	for _, l := range []layer{layerPercent, layerEscape} {
-		if !escapes(near, l) {
+	var room [2 * maxGroups]int
+	for _, layer := range []layer{layerPercent, layerEscape} {
+		if !escapes(near, layer) {
 			continue
 		}
-		back, reach := 10, 3*c.max+16
-		if c.rule.Context != nil || len(c.rule.Parts) > 0 {
-			back, reach = maxContext, reach+maxContext
-		}
-		from, to := max(0, pos-back), min(len(data), pos+reach)
-		buf := append(make([]byte, 0, to-from), data[from:pos]...)
-		at := make([]int32, 0, to-from+1)
-		for i := from; i < pos; i++ {
-			at = append(at, int32(i))
-		}
-		buf, at = unescape(buf, at, data, pos, to, l)
-		var room [2 * maxGroups]int
-		first := pos - from
-		loc := c.get().matchAt(room[:0], buf[first:min(len(buf), first+c.max+1)])
+		reach := 3*c.max + 16
+		buf, at, first := unescapedText(data, layer, pos, 10, reach)
+		loc := l.matchAt(room[:0], buf[first:min(len(buf), first+c.max+1)])
 		if loc == nil {
 			continue
 		}
-		v := view{data: buf, layer: layerNames[l], at: func(a, b int) (int, int) { return int(at[a]), int(at[b]) }}
+		if c.rule.Context != nil || len(c.rule.Parts) > 0 { // what stands further away matters
+			buf, at, first = unescapedText(data, layer, pos, maxContext, reach+maxContext)
+			loc = l.matchAt(room[:0], buf[first:min(len(buf), first+c.max+1)])
+		}
+		if loc == nil {
+			continue
+		}
+		v := view{data: buf, layer: layerNames[layer], at: func(a, b int) (int, int) { return int(at[a]), int(at[b]) }}
 		d.candidate(s, c, rule, v, shifted(loc, first))
 		return true
 	}
 	return false
+}
+
+// unescapedText undoes the escapes of one layer from pos on, for reach bytes, with
+// back bytes before it as they are.
+func unescapedText(data []byte, l layer, pos, back, reach int) (buf []byte, at []int32, first int) {
+	from, to := max(0, pos-back), min(len(data), pos+reach)
+	buf = append(make([]byte, 0, to-from), data[from:pos]...)
+	at = make([]int32, 0, to-from+1)
+	for i := from; i < pos; i++ {
+		at = append(at, int32(i))
+	}
+	buf, at = unescape(buf, at, data, pos, to, l)
+	return buf, at, pos - from
 }
 
 func escapes(b []byte, l layer) bool {

@@ -13,17 +13,27 @@ const maxGroups = 24
 
 // anchored tries the rule's pattern at pos, where one of its literals begins. Where
 // that fails and the text holds escapes, it is tried again on the unescaped text.
-func (d *Detector) anchored(s *Scratch, data []byte, pos int, rule int32) {
+func (d *Detector) anchored(s *Scratch, data []byte, pos int, u use) {
+	rule := u.rule
 	c := d.rules[rule]
 	l := c.get()
 	if l.err != nil {
 		return
 	}
+	if l.linear == nil {
+		ok, escaped := l.ahead[u.literal].allows(data[pos:])
+		if !ok && (!escaped || l.plain) {
+			s.say(c, pos, "its literal stands here, but not what must follow it")
+			return
+		}
+	}
 	var room [2 * maxGroups]int
 	end := min(len(data), pos+c.max+1)
-	if loc := l.matchAt(room[:0], data[pos:end]); loc != nil {
-		d.candidate(s, c, rule, view{data: data}, shifted(loc, pos))
-		return
+	if l.linear != nil || l.need.in(data[pos:end]) {
+		if loc := l.matchAt(room[:0], data[pos:end]); loc != nil {
+			d.candidate(s, c, rule, view{data: data}, shifted(loc, pos))
+			return
+		}
 	}
 	if !d.unescaped(s, data, pos, rule) {
 		s.say(c, pos, "its literal stands here, but the pattern does not match what follows")
@@ -63,6 +73,18 @@ func (d *Detector) keyword(s *Scratch, data []byte, pos int, rule int32) {
 		return
 	}
 	from, to := max(0, pos-c.max), min(len(data), pos+c.max+1)
+	// Beginnings that an earlier word tried are not tried again: a text of nothing but
+	// the word would cost its square.
+	if done, ok := s.tried[rule]; ok {
+		from = max(from, done)
+	}
+	if s.tried == nil {
+		s.tried = map[int32]int{}
+	}
+	s.tried[rule] = pos + 1
+	if from > pos || !l.need.in(data[from:to]) {
+		return
+	}
 	for at := from; at <= pos; {
 		loc := l.free.FindSubmatchIndex(data[at:to])
 		if loc == nil || at+loc[0] > pos {
@@ -105,11 +127,23 @@ func (d *Detector) bareShape(s *Scratch, data []byte, w span, c *compiled, rule 
 		return
 	}
 	for at := w.start; at < w.end; {
-		loc := l.free.FindSubmatchIndex(data[at:w.end])
-		if loc == nil {
-			return
+		from, to := at, w.end
+		if l.need.n > 0 {
+			start, end := l.need.find(data[at:w.end])
+			if start < 0 {
+				return
+			}
+			from, to = max(at, at+start-c.max), min(w.end, at+end+c.max)
 		}
-		loc = shifted(loc, at)
+		loc := l.free.FindSubmatchIndex(data[from:to])
+		if loc == nil {
+			if l.need.n == 0 {
+				return
+			}
+			at = max(at+1, to-c.max)
+			continue
+		}
+		loc = shifted(loc, from)
 		if d.candidate(s, c, rule, view{data: data}, loc) {
 			at = loc[1]
 			continue
@@ -188,7 +222,7 @@ func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []
 	if c.rule.Context != nil && !c.bare() && !c.inContext(v.data, start, end) {
 		return s.refuse(c, start, "the pattern matches, but none of the context words stands near")
 	}
-	parts, ok := c.parts(l, v.data, loc, start, end)
+	parts, ok := c.parts(s, l, v, loc, start, end)
 	if !ok {
 		return s.refuse(c, start, "the pattern matches, but another part of the credential is missing nearby")
 	}
@@ -335,53 +369,4 @@ func indexFold(data []byte, word string) int {
 		}
 	}
 	return -1
-}
-
-// parts finds the further values of the credential; ok is false where one that is
-// needed is missing.
-func (c *compiled) parts(l *lazy, data []byte, loc []int, start, end int) (out []finding.Part, ok bool) {
-	for _, p := range l.parts {
-		value := []byte(nil)
-		if p.re == nil {
-			if p.group > 0 && loc[2*p.group] >= 0 {
-				value = data[loc[2*p.group]:loc[2*p.group+1]]
-			}
-		} else {
-			value = p.nearest(data, start, end)
-		}
-		if value == nil {
-			if p.Optional {
-				continue
-			}
-			return nil, false
-		}
-		out = append(out, finding.Part{Name: p.Name, Value: finding.NewSecret(value), Public: !p.Secret})
-	}
-	return out, true
-}
-
-// nearest returns the match of the part closest to the secret, the earlier of two
-// that are equally close.
-func (p *part) nearest(data []byte, start, end int) []byte {
-	w := window(data, start, end, p.lines)
-	var best []byte
-	bestDistance := -1
-	for _, m := range p.re.FindAllSubmatchIndex(data[w.start:w.end], 64) {
-		from, to := m[2*p.sub]+w.start, m[2*p.sub+1]+w.start
-		if from < w.start || from < end && to > start || !partBounded(data, from, to) {
-			continue
-		}
-		distance := start - to
-		if from >= end {
-			distance = from - end
-		}
-		if bestDistance < 0 || distance < bestDistance {
-			best, bestDistance = data[from:to], distance
-		}
-	}
-	return best
-}
-
-func partBounded(data []byte, from, to int) bool {
-	return leftBounded(data, from) && (to == len(data) || !alnum(data[to]))
 }

@@ -8,7 +8,7 @@ var placeholderWords = []string{
 	"example", "sample", "placeholder", "redacted", "changeme", "change_me", "change-me", "dummy",
 	"yourkey", "your_", "your-", "yourapi", "yourtoken", "yoursecret", "replace", "insert", "xxxxx", "notreal", "not_real",
 	"fakekey", "fake_", "fake-", "todo_", "secretkey", "secret_key", "apikey", "api_key", "token_here", "tokenhere", "key_here", "keyhere",
-	"00000000", "foobar", "hunter2", "deadbeef", "aaaaaaaa", "masked", "hidden", "invalid",
+	"foobar", "hunter2", "deadbeef", "masked", "hidden", "invalid",
 }
 
 // placeholder reports whether body, a secret without its public prefix, was made to
@@ -26,7 +26,21 @@ func placeholder(body []byte) bool {
 	if bytes.ContainsAny(body, "<>{}") && len(body) < 64 {
 		return true
 	}
-	return repetitive(body) || counted(body)
+	return repetitive(body) || counted(body) || monotone(body)
+}
+
+// monotone reports whether one byte in a row makes up half of the body.
+func monotone(body []byte) bool {
+	longest, run := 0, 0
+	for i := range body {
+		if i > 0 && body[i] == body[i-1] {
+			run++
+		} else {
+			run = 1
+		}
+		longest = max(longest, run)
+	}
+	return longest >= 8 && longest*2 >= len(body)
 }
 
 // repetitive reports whether at most three distinct bytes, or a repeated piece of at

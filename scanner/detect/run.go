@@ -1,0 +1,144 @@
+package detect
+
+import "regexp/syntax"
+
+// need is what every match of a pattern holds: n bytes of a set in a row. Looking for
+// that costs a few bytes per window, where the regular expression engine would look at
+// each; most windows around a common word hold nothing like a key.
+type need struct {
+	set byteSet
+	n   int
+	// plain says that no byte of the set is ever escaped in URLs or string literals,
+	// so that escaped text holds the run as well.
+	plain bool
+}
+
+// minNeed is the shortest run worth looking for.
+const minNeed = 8
+
+// needOf returns the longest run that every match must hold; n is 0 where there is
+// none worth looking for.
+func needOf(re *syntax.Regexp) need {
+	n := longestRun(re)
+	if n.n < minNeed {
+		return need{}
+	}
+	n.plain = true
+	for c, in := range n.set {
+		if in && !unreserved(byte(c)) {
+			n.plain = false
+		}
+	}
+	return n
+}
+
+func unreserved(c byte) bool { return alnum(c) || c == '-' || c == '_' || c == '.' || c == '~' }
+
+func longestRun(re *syntax.Regexp) need {
+	switch re.Op {
+	case syntax.OpCapture:
+		return longestRun(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Sub[0].Op == syntax.OpCharClass && !wide(re.Sub[0]) {
+			return need{set: trailing(re.Sub[0]), n: re.Min}
+		}
+		if re.Min > 0 {
+			return longestRun(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		var best need
+		for _, s := range re.Sub {
+			if n := longestRun(s); n.n > best.n {
+				best = n
+			}
+		}
+		return best
+	case syntax.OpAlternate:
+		var all need
+		for i, s := range re.Sub {
+			n := longestRun(s)
+			if n.n == 0 {
+				return need{}
+			}
+			if i == 0 {
+				all = n
+			} else {
+				all = need{set: all.set.union(n.set), n: min(all.n, n.n)}
+			}
+		}
+		return all
+	}
+	return need{}
+}
+
+// wide reports whether a class holds characters of more than one byte.
+func wide(class *syntax.Regexp) bool {
+	return len(class.Rune) > 0 && class.Rune[len(class.Rune)-1] > 0x7f
+}
+
+// find returns the first run in data, as far as it goes; start is -1 where there is
+// none.
+func (n *need) find(data []byte) (start, end int) {
+	// Every n-th byte is looked at first: a run of n covers one of them.
+	for i := n.n - 1; i < len(data); {
+		if !n.set[data[i]] {
+			i += n.n
+			continue
+		}
+		start, end = i, i+1
+		for start > 0 && i-start < n.n && n.set[data[start-1]] {
+			start--
+		}
+		for end < len(data) && n.set[data[end]] {
+			end++
+		}
+		if end-start >= n.n {
+			return start, end
+		}
+		i = end + n.n - 1
+		if i < end {
+			i = end
+		}
+	}
+	return -1, -1
+}
+
+// in reports whether data holds a run; without a need it always may.
+func (n *need) in(data []byte) bool {
+	if n.n == 0 {
+		return true
+	}
+	start, _ := n.find(data)
+	return start >= 0
+}
+
+// neverEscaped reports whether all that a pattern matches stands unchanged in escaped
+// text: then there is nothing to be gained by undoing escapes.
+func neverEscaped(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			if r > 0x7f || !unreserved(byte(r)) {
+				return false
+			}
+		}
+	case syntax.OpCharClass:
+		if wide(re) {
+			return false
+		}
+		set := trailing(re)
+		for c, in := range set {
+			if in && !unreserved(byte(c)) {
+				return false
+			}
+		}
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return false
+	}
+	for _, s := range re.Sub {
+		if !neverEscaped(s) {
+			return false
+		}
+	}
+	return true
+}
