@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"fmt"
+	"hash/adler32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -276,11 +277,11 @@ func entry(t git.Type, size int, base, body []byte) []byte {
 		c = byte(size & 0x7f)
 	}
 	b = append(append(b, c), base...)
-	var z bytes.Buffer
-	w := zlib.NewWriter(&z)
-	w.Write(body)
-	w.Close()
-	return append(b, z.Bytes()...)
+	// Stored, not compressed: thousands of entries are made.
+	b = append(b, 0x78, 0x01, 1)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(body)))
+	b = binary.LittleEndian.AppendUint16(b, ^uint16(len(body)))
+	return binary.BigEndian.AppendUint32(append(b, body...), adler32.Checksum(body))
 }
 
 func TestHostileDeltas(t *testing.T) {
@@ -318,7 +319,7 @@ func TestHostileDeltas(t *testing.T) {
 }
 
 func TestChainOfDeltas(t *testing.T) {
-	const depth = 3000
+	const depth = 1500
 	entries := [][]byte{entry(git.Blob, 5, nil, []byte("hello"))}
 	last := []byte("hello")
 	for i := 0; i < depth; i++ { // each appends a byte
@@ -338,6 +339,7 @@ func TestChainOfDeltas(t *testing.T) {
 		{"all", git.Limits{}, depth + 1, 0},
 		{"without_cache", git.Limits{Cache: 1, Depth: 500}, 501, depth - 500},
 		{"limited", git.Limits{Depth: 1000}, 1001, depth - 1000},
+		{"limited_without_cache", git.Limits{Depth: 100, Cache: 1}, 101, depth - 100},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := gittest.New(t)
@@ -354,4 +356,44 @@ func TestChainOfDeltas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEndlessChain reads a chain that is far longer than allowed: in time that grows
+// with its length, not with the square of it.
+func TestEndlessChain(t *testing.T) {
+	const depth = 40_000
+	entries := [][]byte{entry(git.Blob, 4, nil, []byte("root"))}
+	for i := 1; i <= depth; i++ {
+		d := append([]byte{4, 4, 4}, binary.BigEndian.AppendUint32(nil, uint32(i))...)
+		entries = append(entries, entry(git.OfsDelta, len(d), []byte{byte(len(entries[i-1]))}, d))
+	}
+	r := gittest.New(t)
+	r.Write(".git/objects/pack/pack-00.pack", string(handPack(entries...)))
+	began := time.Now()
+	got, stats := read(t, open(t, r.Dir, git.Options{}))
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
+	lost := 0
+	for _, h := range stats.Holes {
+		lost += h.Count
+	}
+	if len(got) != 10_001 || lost != depth-10_000 {
+		t.Errorf("read %d objects with holes for %d", len(got), lost)
+	}
+}
+
+// TestIndexGoneAndBasesLast reads a pack without index in which deltas stand before
+// their bases.
+func TestIndexGoneAndBasesLast(t *testing.T) {
+	hello := git.HashObject(git.SHA1, git.Blob, []byte("hello"))
+	onHello := entry(git.RefDelta, 4, hello.Append(nil), []byte{5, 1, 1, 'x'})
+	entries := [][]byte{onHello, entry(git.OfsDelta, 4, []byte{byte(len(onHello))}, []byte{1, 1, 1, 'y'}), entry(git.Blob, 5, nil, []byte("hello"))}
+	r := gittest.New(t)
+	r.Write(".git/objects/pack/odd-name.pack", string(handPack(entries...)))
+	got, stats := read(t, open(t, r.Dir, git.Options{}))
+	if len(got) != 3 {
+		t.Errorf("read %v, want three blobs", got)
+	}
+	wantNoHoles(t, stats.Holes)
 }

@@ -37,6 +37,10 @@ type reader struct {
 	// rescuing counts nested searches for other copies of damaged bases.
 	rescuing int
 
+	// bad remembers what could not be read, so that what is based on it fails at once:
+	// a hostile chain would otherwise be walked from each of its links.
+	bad map[spot]error
+
 	types [][]Type // by store and position in its index; 0 is not known
 
 	cached map[spot]*list.Element
@@ -60,7 +64,7 @@ const maxOpenPacks = 8
 
 func newReader(r *Repository, c *catalog) *reader {
 	return &reader{repo: r, cat: c, limits: r.limits, open: map[int32]*openedPack{}, known: map[Oid]spot{},
-		types: make([][]Type, len(c.stores)), cached: map[spot]*list.Element{}, recent: list.New()}
+		bad: map[spot]error{}, types: make([][]Type, len(c.stores)), cached: map[spot]*list.Element{}, recent: list.New()}
 }
 
 func (r *reader) close() error {
@@ -123,8 +127,21 @@ type link struct {
 // then applies them upwards. The memory taken is that of one base, one delta and one
 // result, besides the cache.
 func (r *reader) entry(at spot) (value, error) {
-	var chain []link
-	v, chain, err := r.descend(at, chain)
+	if err, ok := r.bad[at]; ok {
+		return value{}, err
+	}
+	v, err := r.build(at)
+	if err != nil && len(r.bad) < maxBad {
+		r.bad[at] = err
+	}
+	return v, err
+}
+
+// maxBad bounds how many places are remembered as bad.
+const maxBad = 1 << 20
+
+func (r *reader) build(at spot) (value, error) {
+	v, chain, err := r.descend(at)
 	if err != nil {
 		return value{}, err
 	}
@@ -162,9 +179,19 @@ func (r *reader) chainError(err error, where, object spot) error {
 }
 
 // descend follows deltas to the first whole object, in memory or in the pack.
-func (r *reader) descend(at spot, chain []link) (value, []link, error) {
+func (r *reader) descend(at spot) (value, []link, error) {
 	start := at
+	var chain []link
 	for {
+		if err, ok := r.bad[at]; ok {
+			if v, ok := r.otherCopy(at, start); ok {
+				return v, chain, nil
+			}
+			if errors.Is(err, errDepth) {
+				return value{}, nil, r.tooDeep()
+			}
+			return value{}, nil, fmt.Errorf("its base at %d cannot be read", at.off)
+		}
 		if v, ok := r.cachedAt(at); ok {
 			if v.depth+len(chain) > r.limits.Depth {
 				return value{}, nil, r.tooDeep()
@@ -232,9 +259,10 @@ func (r *reader) otherCopy(base, object spot) (value, bool) {
 	return v, err == nil
 }
 
-func (r *reader) tooDeep() error {
-	return fmt.Errorf("chain of deltas longer than %d, or a circle: %w", r.limits.Depth, ErrLimit)
-}
+// errDepth marks chains that are too long.
+var errDepth = fmt.Errorf("chain of deltas is too long, or a circle: %w", ErrLimit)
+
+func (r *reader) tooDeep() error { return fmt.Errorf("%w of %d", errDepth, r.limits.Depth) }
 
 // locate finds where a packed object lies, first in the pack that asks for it.
 func (r *reader) locate(o Oid, asker int32) (spot, bool) {
@@ -324,95 +352,6 @@ func (r *reader) read(n int32, except ...spot) (value, error) {
 		}
 	}
 	return value{}, first
-}
-
-// typeAt returns the type of a packed object by following headers only, each once.
-func (r *reader) typeAt(at spot) (Type, error) {
-	var passed []*Type
-	for depth := 0; depth <= r.limits.Depth; depth++ {
-		known := r.typeOf(at)
-		if known != nil && *known != 0 {
-			return r.remember(passed, *known), nil
-		}
-		p, err := r.pack(at.store)
-		if err != nil {
-			return 0, err
-		}
-		h, err := r.header(p, at.off)
-		if err != nil {
-			return 0, err
-		}
-		if known != nil {
-			passed = append(passed, known)
-		}
-		switch h.Type {
-		case OfsDelta:
-			at.off = h.Base
-		case RefDelta:
-			next, ok := r.locate(h.BaseOid, at.store)
-			if !ok {
-				v, err := r.looseValue(h.BaseOid)
-				if err != nil {
-					return 0, err
-				}
-				return r.remember(passed, v.Type), nil
-			}
-			at = next
-		default:
-			return r.remember(passed, h.Type), nil
-		}
-	}
-	return 0, r.tooDeep()
-}
-
-// typeOf returns where the type of the object at a place is kept, or nil.
-func (r *reader) typeOf(at spot) *Type {
-	x := r.cat.stores[at.store].index
-	if x == nil {
-		return nil
-	}
-	pos, ok := x.FindOffset(at.off)
-	if !ok {
-		return nil
-	}
-	if r.types[at.store] == nil {
-		r.types[at.store] = make([]Type, x.Len())
-	}
-	return &r.types[at.store][pos]
-}
-
-func (r *reader) remember(passed []*Type, t Type) Type {
-	for _, p := range passed {
-		*p = t
-	}
-	return t
-}
-
-func (r *reader) cachedAt(at spot) (value, bool) {
-	e, ok := r.cached[at]
-	if !ok {
-		return value{}, false
-	}
-	r.recent.MoveToFront(e)
-	return e.Value.(cacheEntry).v, true
-}
-
-// keep remembers a value that may be a base, within the budget.
-func (r *reader) keep(at spot, v value) {
-	const overhead = 200
-	size := int64(len(v.Data)) + overhead
-	if _, ok := r.cached[at]; ok || size > r.limits.Cache/2 {
-		return
-	}
-	r.cached[at] = r.recent.PushFront(cacheEntry{at, v})
-	r.bytes += size
-	for r.bytes > r.limits.Cache {
-		e := r.recent.Back()
-		old := e.Value.(cacheEntry)
-		r.recent.Remove(e)
-		delete(r.cached, old.at)
-		r.bytes -= int64(len(old.v.Data)) + overhead
-	}
 }
 
 var _ io.ReaderAt = (*Pack)(nil)

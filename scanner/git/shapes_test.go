@@ -35,7 +35,7 @@ func TestObjectsOfEveryShape(t *testing.T) {
 		}, git.Options{}},
 		{"many_packs", func(r *gittest.Repo) string {
 			r.Git("repack", "-q")
-			for i := 0; i < 12; i++ {
+			for i := 0; i < 5; i++ {
 				r.Commit("more", "a.txt", strings.Repeat("more\n", i*30))
 				r.Git("repack", "-q")
 			}

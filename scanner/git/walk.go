@@ -13,7 +13,8 @@ func (p *pass) walk(i int32) error {
 		return nil // already a hole
 	}
 	s := &p.cat.stores[i]
-	var waiting []spot // deltas on bases that are further on
+	var waiting []spot // deltas on bases that are further on, and what is based on those
+	pending := map[int64]bool{}
 	off, found := int64(packHeader), uint32(0)
 	damage := error(ErrTruncated)
 	for ; found < pack.Count && off < pack.Size; found++ {
@@ -30,17 +31,16 @@ func (p *pass) walk(i int32) error {
 		if p.readAt(s, at) {
 			continue
 		}
-		if h.Type == RefDelta {
-			if _, ok := p.reader.locate(h.BaseOid, i); !ok {
-				waiting = append(waiting, at)
-				continue
-			}
+		if !p.ready(at, h, pending) {
+			waiting = append(waiting, at)
+			pending[at.off] = true
+			continue
 		}
 		if err := p.packed(at, Oid{}); err != nil {
 			return err
 		}
 	}
-	if err := p.walkWaiting(waiting); err != nil {
+	if err := p.walkWaiting(waiting, pending); err != nil {
 		return err
 	}
 	if left := int(pack.Count - found); left > 0 && (s.index == nil || s.index.Len() < int(pack.Count)) {
@@ -53,33 +53,50 @@ func (p *pass) walk(i int32) error {
 	return nil
 }
 
+// ready reports whether a delta's base can be read now.
+func (p *pass) ready(at spot, h EntryHeader, pending map[int64]bool) bool {
+	switch h.Type {
+	case OfsDelta:
+		return !pending[h.Base]
+	case RefDelta:
+		base, packed := p.reader.locate(h.BaseOid, at.store)
+		if packed {
+			return base.store != at.store || !pending[base.off]
+		}
+		_, loose := p.cat.find(h.BaseOid)
+		return loose
+	}
+	return true
+}
+
+// maxWalkRounds bounds how often the waiting deltas are gone through; git writes bases
+// before what is based on them, or in chains of at most 50.
+const maxWalkRounds = 100
+
 // walkWaiting reads deltas whose bases had no known place, as far as they have now.
-func (p *pass) walkWaiting(waiting []spot) error {
-	for len(waiting) > 0 {
+func (p *pass) walkWaiting(waiting []spot, pending map[int64]bool) error {
+	for round := 0; len(waiting) > 0; round++ {
+		last := round == maxWalkRounds
 		var still []spot
 		for _, at := range waiting {
 			pack, err := p.reader.pack(at.store)
 			if err != nil {
-				return nil
+				return nil // a hole already
 			}
 			h, err := p.reader.header(pack, at.off)
-			if _, ok := p.reader.locate(h.BaseOid, at.store); err == nil && !ok {
+			if err == nil && !last && !p.ready(at, h, pending) {
 				still = append(still, at)
 				continue
 			}
+			delete(pending, at.off)
 			if err := p.packed(at, Oid{}); err != nil {
 				return err
 			}
 		}
 		if len(still) == len(waiting) {
-			break
+			round = maxWalkRounds - 1 // nothing moved: what is left becomes holes
 		}
 		waiting = still
-	}
-	for _, at := range waiting { // their bases are loose, or nowhere
-		if err := p.packed(at, Oid{}); err != nil {
-			return err
-		}
 	}
 	return nil
 }
