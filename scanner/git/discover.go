@@ -48,7 +48,10 @@ func lookIn(dir string, opts Options) (at place, found bool, err error) {
 	switch {
 	case err == nil && fi.IsDir():
 		if err := checkGitDir(dotgit); err != nil {
-			return place{}, false, err
+			if remains(dotgit) {
+				return place{}, true, fmt.Errorf("%w: %w", ErrDamaged, err)
+			}
+			return place{}, false, ErrNotRepository
 		}
 		at, err := withCommon(place{GitDir: dotgit, WorkTree: dir}, opts)
 		return at, true, err
@@ -64,7 +67,7 @@ func lookIn(dir string, opts Options) (at place, found bool, err error) {
 			return place{}, true, fmt.Errorf("%w: .git is a link to %s, outside of the work tree; --allow-outside follows it", ErrRefused, real)
 		}
 		if err := checkGitDir(real); err != nil {
-			return place{}, true, err
+			return place{}, true, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		at, err := withCommon(place{GitDir: real, WorkTree: dir}, opts)
 		return at, true, err
@@ -83,18 +86,29 @@ func lookIn(dir string, opts Options) (at place, found bool, err error) {
 // checkGitDir says what dir lacks to be a git directory.
 func checkGitDir(dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, "HEAD")); err != nil {
-		return fmt.Errorf("%w: %s has no HEAD", ErrNotRepository, dir)
+		return fmt.Errorf("%s has no HEAD", dir)
 	}
 	if fi, err := os.Lstat(filepath.Join(dir, "commondir")); err == nil && fi.Mode().IsRegular() {
 		return nil // objects and refs lie there
 	}
 	if fi, err := os.Stat(filepath.Join(dir, "objects")); err != nil || !fi.IsDir() {
-		return fmt.Errorf("%w: %s has no objects directory", ErrNotRepository, dir)
+		return fmt.Errorf("%s has no objects directory", dir)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "refs")); err != nil {
-		return fmt.Errorf("%w: %s has no refs", ErrNotRepository, dir)
+		return fmt.Errorf("%s has no refs", dir)
 	}
 	return nil
+}
+
+// remains reports whether a directory that is no git directory looks like one that
+// lost something: git makes these, and a directory of another purpose has none.
+func remains(dir string) bool {
+	for _, name := range []string{"HEAD", "objects", "packed-refs"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // withCommon fills in CommonDir. A commondir file is believed where it has the form
@@ -116,7 +130,7 @@ func withCommon(at place, opts Options) (place, error) {
 		return place{}, fmt.Errorf("%w: commondir leads to %s, of which this is no worktree; --allow-outside follows it", ErrRefused, real)
 	}
 	if err := checkGitDir(real); err != nil {
-		return place{}, err
+		return place{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	at.CommonDir = real
 	return at, nil
@@ -133,14 +147,14 @@ func followGitFile(dir string, opts Options) (place, error) {
 	}
 	target, ok := strings.CutPrefix(text, "gitdir: ")
 	if !ok {
-		return place{}, fmt.Errorf("%w: .git file does not begin with gitdir", ErrNotRepository)
+		return place{}, fmt.Errorf("%w: .git file does not begin with gitdir", ErrDamaged)
 	}
 	real, err := realFrom(dir, target)
 	if err != nil {
 		return place{}, fmt.Errorf(".git file: %w", err)
 	}
 	if err := checkGitDir(real); err != nil {
-		return place{}, err
+		return place{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if !opts.AllowOutside && !pointsBack(real, dir) && !amongModules(real, dir) {
 		return place{}, fmt.Errorf("%w: .git file names %s, which does not point back here and is no submodule of the repository around; --allow-outside follows it", ErrRefused, real)

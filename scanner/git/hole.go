@@ -69,6 +69,8 @@ func (h Hole) String() string {
 var (
 	// ErrNotRepository means that no repository was found at a path.
 	ErrNotRepository = errors.New("not a git repository")
+	// ErrDamaged means that there is a repository, but without a part that makes it one.
+	ErrDamaged = errors.New("damaged git repository")
 	// ErrRefused means that a repository points to a place outside of what may be
 	// read; the message says which and how to allow it.
 	ErrRefused = errors.New("refused")

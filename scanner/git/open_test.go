@@ -57,13 +57,23 @@ func TestOpenRefusesToLeave(t *testing.T) {
 		{"no_objects", func(t *testing.T, r, v *gittest.Repo) string {
 			os.RemoveAll(filepath.Join(r.Dir, ".git/objects"))
 			return r.Dir
+		}, git.ErrDamaged},
+		{"no_objects_seen_from_below", func(t *testing.T, r, v *gittest.Repo) string {
+			os.RemoveAll(filepath.Join(r.Dir, ".git/objects"))
+			r.Write("dir/x", "x")
+			return filepath.Join(r.Dir, "dir")
+		}, git.ErrDamaged},
+		{"empty_git_directory", func(t *testing.T, r, v *gittest.Repo) string {
+			os.RemoveAll(filepath.Join(r.Dir, ".git"))
+			os.Mkdir(filepath.Join(r.Dir, ".git"), 0o755)
+			return r.Dir
 		}, git.ErrNotRepository},
 		{"nothing_there", func(t *testing.T, r, v *gittest.Repo) string { return t.TempDir() }, git.ErrNotRepository},
 		{"git_file_of_garbage", func(t *testing.T, r, v *gittest.Repo) string {
 			os.RemoveAll(filepath.Join(r.Dir, ".git"))
 			r.Write(".git", "garbage")
 			return r.Dir
-		}, git.ErrNotRepository},
+		}, git.ErrDamaged},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

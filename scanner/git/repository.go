@@ -74,7 +74,7 @@ type objectDir struct {
 // below its top), a bare repository, a git directory, or a worktree or submodule
 // whose .git file may be followed. It writes nothing and runs nothing.
 //
-// The error wraps ErrNotRepository or ErrRefused where that is the reason.
+// The error wraps ErrNotRepository, ErrDamaged or ErrRefused where that is the reason.
 func Open(path string, opts Options) (*Repository, error) {
 	at, err := discover(path, opts)
 	if err != nil {
