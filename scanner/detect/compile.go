@@ -32,6 +32,7 @@ type lazy struct {
 	free     *regexp.Regexp // the pattern anywhere in a window
 	names    []string       // group names by index
 	ahead    []ahead        // by literal; only where linear is nil
+	must     byte           // a rare byte that every match holds, or 0
 	need     need           // what every match holds
 	plain    bool           // no match is changed by escaping
 	fixed    int            // length of every match; 0: they differ
@@ -132,6 +133,7 @@ func (c *compiled) compile() error {
 		l.names = l.free.SubexpNames()
 		l.secret = max(0, l.free.SubexpIndex("secret"))
 		l.last = trailing(p.Tree)
+		l.must = mustHold(p.Tree)
 		l.need, l.plain = needOf(p.Tree), neverEscaped(p.Tree)
 		if p.Min == p.Max {
 			l.fixed = p.Min

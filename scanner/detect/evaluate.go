@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"math"
 
@@ -29,7 +30,7 @@ func (d *Detector) anchored(s *Scratch, data []byte, pos int, u use) {
 	}
 	var room [2 * maxGroups]int
 	end := min(len(data), pos+c.max+1)
-	if l.linear != nil || l.need.in(data[pos:end]) {
+	if l.linear != nil || l.holds(data[pos:end]) {
 		if loc := l.matchAt(room[:0], data[pos:end]); loc != nil {
 			d.candidate(s, c, rule, view{data: data}, shifted(loc, pos))
 			return
@@ -82,7 +83,7 @@ func (d *Detector) keyword(s *Scratch, data []byte, pos int, rule int32) {
 		s.tried = map[int32]int{}
 	}
 	s.tried[rule] = pos + 1
-	if from > pos || !l.need.in(data[from:to]) {
+	if from > pos || !l.holds(data[from:to]) {
 		return
 	}
 	for at := from; at <= pos; {
@@ -159,20 +160,24 @@ func (d *Detector) bareShape(s *Scratch, data []byte, w span, c *compiled, rule 
 // window returns the range of data from lines lines before start to lines lines
 // after end, at most maxContext bytes on each side.
 func window(data []byte, start, end, lines int) span {
-	from, floor := start, max(0, start-maxContext)
-	for n := 0; from > floor; from-- {
-		if data[from-1] == '\n' {
-			if n++; n > lines {
-				break
-			}
+	from := max(0, start-maxContext)
+	for at, n := start, 0; n <= lines; n++ {
+		i := bytes.LastIndexByte(data[from:at], '\n')
+		if i < 0 {
+			break
+		}
+		if at = from + i; n == lines {
+			from = at + 1
 		}
 	}
-	to, ceil := end, min(len(data), end+maxContext)
-	for n := 0; to < ceil; to++ {
-		if data[to] == '\n' {
-			if n++; n > lines {
-				break
-			}
+	to := min(len(data), end+maxContext)
+	for at, n := end, 0; n <= lines; n++ {
+		i := bytes.IndexByte(data[at:to], '\n')
+		if i < 0 {
+			break
+		}
+		if at += i + 1; n == lines {
+			to = at - 1
 		}
 	}
 	return span{from, to}

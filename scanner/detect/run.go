@@ -1,6 +1,9 @@
 package detect
 
-import "regexp/syntax"
+import (
+	"bytes"
+	"regexp/syntax"
+)
 
 // need is what every match of a pattern holds: n bytes of a set in a row. Looking for
 // that costs a few bytes per window, where the regular expression engine would look at
@@ -110,6 +113,45 @@ func (n *need) in(data []byte) bool {
 	}
 	start, _ := n.find(data)
 	return start >= 0
+}
+
+// holds reports whether data holds what every match of the pattern does.
+func (l *lazy) holds(data []byte) bool {
+	return (l.must == 0 || bytes.IndexByte(data, l.must) >= 0) && l.need.in(data)
+}
+
+// rareBytes are bytes that few windows of text hold, rarest first.
+const rareBytes = "~^|@$%!?&"
+
+// mustHold returns a rare byte that every match of a pattern holds, or 0.
+func mustHold(re *syntax.Regexp) byte {
+	var held [256]bool
+	var walk func(re *syntax.Regexp)
+	walk = func(re *syntax.Regexp) {
+		switch re.Op {
+		case syntax.OpLiteral:
+			for _, r := range re.Rune {
+				if r < 0x80 {
+					held[r] = true
+				}
+			}
+		case syntax.OpCapture, syntax.OpConcat:
+			for _, s := range re.Sub {
+				walk(s)
+			}
+		case syntax.OpRepeat:
+			if re.Min > 0 {
+				walk(re.Sub[0])
+			}
+		}
+	}
+	walk(re)
+	for i := range len(rareBytes) {
+		if held[rareBytes[i]] {
+			return rareBytes[i]
+		}
+	}
+	return 0
 }
 
 // neverEscaped reports whether all that a pattern matches stands unchanged in escaped
