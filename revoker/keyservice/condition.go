@@ -2,6 +2,7 @@ package keyservice
 
 import (
 	"fmt"
+	"net/http"
 	"path"
 	"strings"
 
@@ -15,10 +16,12 @@ import (
 type answer struct {
 	status int
 	header map[string]string // lower-case names
+	raw    http.Header
 	body   string
 	json   any
 	item   any
 	html   bool
+	host   *host // that gave it
 }
 
 func (a *answer) env() environment {
@@ -75,16 +78,32 @@ func (s *service) eval(text string, a *answer) (v any, ok bool) {
 	return v, err == nil
 }
 
-// holds reports whether a condition is there and true. One that cannot be evaluated
-// is not true; nor is it false: the answer is then unknown unless another holds.
-func (s *service) holds(text string, a *answer) bool {
+// truth is what a condition says of an answer.
+type truth int
+
+const (
+	no truth = iota // false, or there is no such condition
+	yes
+	nonsense // it cannot be evaluated: neither true nor false
+)
+
+func (s *service) truth(text string, a *answer) truth {
 	if text == "" {
-		return false
+		return no
 	}
 	v, ok := s.eval(text, a)
-	b, isBool := v.(bool)
-	return ok && isBool && b
+	switch b, isBool := v.(bool); {
+	case !ok || !isBool && v != nil:
+		return nonsense
+	case b:
+		return yes
+	}
+	return no
 }
+
+// holds reports whether a condition is there and true. One that cannot be evaluated
+// does not hold.
+func (s *service) holds(text string, a *answer) bool { return s.truth(text, a) == yes }
 
 // Check compiles every condition and saved value of a service and checks their types.
 // The error, if any, is a rules.Problems.

@@ -10,9 +10,12 @@ package keyservice
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,12 +33,6 @@ type Key struct {
 	Values map[string]string
 }
 
-// Base says where a service is reached when the user named it. Its zero URL trusts
-// the built-in host.
-type Base struct {
-	URL string
-}
-
 // Options say whom a Client may talk to and how. Services is required.
 type Options struct {
 	Services []rules.Service
@@ -46,8 +43,12 @@ type Options struct {
 	// Proxies of the environment are never used.
 	Proxy  *url.URL
 	CAFile string
-	// Timeout bounds all that is done about one key, waits included: 30 s if 0.
+	// Timeout bounds one request and the whole of its answer: 10 s if 0. Waits for pace
+	// and patience come on top.
 	Timeout time.Duration
+	// Operators are the operator's credentials by service id: {{operator}} in requests
+	// of operations with auth = "operator".
+	Operators map[string]finding.Secret
 	// Rate is the number of requests a second and host where the rule names no pace:
 	// 10 if 0. Workers is the number of keys asked about at once: 16 if 0.
 	Rate    float64
@@ -59,7 +60,7 @@ type Options struct {
 	// Progress is called after each key with the number done and of all; nil: never.
 	Progress func(done, of int)
 	// Sent is called before each request with method, host and template path, which
-	// hold no secret; nil: never.
+	// hold no secret; nil: never. It must be safe for concurrent use.
 	Sent func(Request)
 }
 
@@ -84,21 +85,36 @@ type Driver interface {
 	// MadeUp returns a key of the same form that was never issued, to be refused; ok
 	// is false where the driver cannot make one, with the reason.
 	MadeUp(k Key) (made Key, why string, ok bool)
+	// Hosts lists hosts, or suffixes that begin with a dot, which the driver contacts by
+	// itself through Network.Do besides those of the rule file.
+	Hosts() []string
 }
+
+// OfflineDriver is a Driver that asks nobody: it reads the key alone.
+type OfflineDriver interface {
+	Driver
+	Offline()
+}
+
+func offline(d Driver) bool { _, ok := d.(OfflineDriver); return ok }
 
 // Client asks key services. It is safe for concurrent use and lasts for one run.
 type Client struct {
 	opt      Options
 	services map[string]*service
-	net      Network
-	strict   *sender
-	relaxed  *sender
+	tls      *tls.Config
+	strict   *sender // for hosts of built-in rules
+	named    *sender // for hosts that the user named
 
 	mu       sync.Mutex
 	hosts    map[string]*host
 	controls map[string]*control
-	requests map[string]int // by service
+	asked    map[finding.Fingerprint]*memo
+	requests map[string]Count // by service
 }
+
+// Count is how many requests were sent: for keys, and for made-up ones.
+type Count struct{ Keys, Controls int }
 
 // service is a rules.Service with its operations made and compiled.
 type service struct {
@@ -114,7 +130,7 @@ type service struct {
 // cannot be read.
 func New(opt Options) (*Client, error) {
 	if opt.Timeout <= 0 {
-		opt.Timeout = 30 * time.Second
+		opt.Timeout = 10 * time.Second
 	}
 	if opt.Rate <= 0 {
 		opt.Rate = 10
@@ -125,40 +141,61 @@ func New(opt Options) (*Client, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	c := &Client{opt: opt, services: map[string]*service{}, hosts: map[string]*host{}, controls: map[string]*control{}, requests: map[string]int{}}
+	cfg, err := tlsConfig(opt.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		opt: opt, services: map[string]*service{}, tls: cfg, strict: newSender(opt, cfg, false), named: newSender(opt, cfg, true),
+		hosts: map[string]*host{}, controls: map[string]*control{}, asked: map[finding.Fingerprint]*memo{}, requests: map[string]Count{},
+	}
 	for i := range opt.Services {
 		c.services[opt.Services[i].ID] = &service{Service: &opt.Services[i], code: map[string]*condition{}}
 	}
+	c.opt.Bases = make(map[string]Base, len(opt.Bases))
 	for id, b := range opt.Bases {
-		if c.services[id] == nil {
+		s := c.services[id]
+		if s == nil {
 			return nil, fmt.Errorf("service %s: no such service; `rekey rules list` shows them", id)
+		}
+		if b.URL == "" && len(b.Hosts) == 1 && s.fixed() {
+			b = Base{URL: "https://" + b.Hosts[0]}
 		}
 		if b.URL != "" {
 			if err := checkBase(b.URL); err != nil {
 				return nil, fmt.Errorf("service %s: %w", id, err)
 			}
 		}
+		c.opt.Bases[id] = b
 	}
-	var err error
-	if c.strict, err = newSender(opt, false); err != nil {
-		return nil, err
-	}
-	if c.relaxed, err = newSender(opt, true); err != nil {
-		return nil, err
-	}
-	c.net = Network{strict: c.strict.dialer, relaxed: c.relaxed.dialer, tls: c.strict.tls}
 	return c, nil
 }
 
-// Requests returns how many requests were sent to each service, controls included.
-func (c *Client) Requests() map[string]int {
+// fixed reports whether the service has an address of its own, which a server that the
+// user names replaces.
+func (s *service) fixed() bool {
+	if s.HostFrom != "" || strings.Contains(s.BaseURL, "{{") {
+		return false
+	}
+	for _, op := range s.operations().Verify {
+		if strings.Contains(op.Request.URL, "{{") {
+			return false
+		}
+	}
+	return true
+}
+
+// Requests returns how many requests were sent to each service.
+func (c *Client) Requests() map[string]Count {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make(map[string]int, len(c.requests))
-	for k, v := range c.requests {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(c.requests)
+}
+
+// Close closes idle connections.
+func (c *Client) Close() {
+	c.strict.client.CloseIdleConnections()
+	c.named.client.CloseIdleConnections()
 }
 
 func (s *service) operations() *rules.Operations {
@@ -176,28 +213,4 @@ func find(ops []rules.Operation, rule string) *rules.Operation {
 		}
 	}
 	return nil
-}
-
-// base returns the URL under which the service is reached for a key, and whether the
-// user named it. reason says why it must not be reached at all.
-func (c *Client) base(s *service, op *rules.Operation, k Key) (base string, named bool, reason string) {
-	b, named := c.opt.Bases[s.ID]
-	if named && b.URL != "" {
-		return b.URL, true, ""
-	}
-	switch {
-	case op.Evidence == rules.Assumed:
-		return "", false, "nobody has seen how this service answers: name its address with --service " + s.ID + "=URL to ask it"
-	case s.Trust == rules.TrustNever:
-		return "", false, "this service is never asked without an address: --service " + s.ID + "=URL"
-	case s.Trust == rules.TrustAsk && !named:
-		return "", false, "not asked without your word: --service " + s.ID + " trusts its built-in address, --service " + s.ID + "=URL names another"
-	case s.BaseURL == "" && op.Request.URL == "" && op.Driver == "":
-		return "", false, "its address is not known: --service " + s.ID + "=URL names it"
-	}
-	base, missing := fill(s.BaseURL, k.Values)
-	if missing != "" {
-		return "", false, "its address needs the key's " + missing + ", which was not found near it"
-	}
-	return base, false, ""
 }

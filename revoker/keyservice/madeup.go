@@ -3,6 +3,7 @@ package keyservice
 import (
 	"crypto/rand"
 	"math/big"
+	"regexp"
 	"regexp/syntax"
 
 	"github.com/rekeyhq/rekey/rules"
@@ -14,11 +15,8 @@ import (
 // where the rule's pattern allows any, and a valid checksum where the form has one,
 // so that a service cannot refuse it for its form alone.
 func (q *query) madeUp(k Key) (Key, string, bool) {
-	if q.op.Driver != "" {
-		if d := q.c.opt.Drivers[q.op.Driver]; d != nil {
-			return d.MadeUp(k)
-		}
-		return Key{}, "this build does not speak " + q.op.Driver, false
+	if q.driver != nil {
+		return q.driver.MadeUp(k)
 	}
 	var rule *rules.Rule
 	for i := range q.s.Rules {
@@ -33,8 +31,12 @@ func (q *query) madeUp(k Key) (Key, string, bool) {
 	if err != nil {
 		return Key{}, "its form cannot be made up", false
 	}
-	for range 8 {
-		if secret, ok := madeUpSecret(rule, tree, k.Secret.Len()); ok {
+	shape, err := secretShape(tree)
+	if err != nil {
+		return Key{}, "its form cannot be made up", false
+	}
+	for range 16 {
+		if secret, ok := madeUpSecret(rule, tree, k.Secret.Len()); ok && shape.Match(secret) && string(secret) != string(k.Secret.Reveal()) {
 			values := make(map[string]string, len(k.Values))
 			for n, v := range k.Values {
 				values[n] = v
@@ -85,6 +87,16 @@ func madeUpSecret(rule *rules.Rule, tree *syntax.Regexp, length int) ([]byte, bo
 	return g.out, true
 }
 
+// secretShape compiles the pattern's group "secret", or the whole pattern, to be held
+// against what was made up.
+func secretShape(tree *syntax.Regexp) (*regexp.Regexp, error) {
+	secret := group(tree, "secret")
+	if secret == nil {
+		secret = tree
+	}
+	return regexp.Compile("^(?:" + secret.String() + ")$")
+}
+
 func group(re *syntax.Regexp, name string) *syntax.Regexp {
 	if re.Op == syntax.OpCapture && re.Name == name {
 		return re
@@ -122,9 +134,15 @@ func (g *generator) write(re *syntax.Regexp) {
 		}
 	case syntax.OpAlternate:
 		g.write(re.Sub[random(len(re.Sub))])
+	case syntax.OpPlus:
+		n := 1 + g.extra
+		g.extra = 0
+		for range n {
+			g.write(re.Sub[0])
+		}
 	case syntax.OpRepeat:
 		n := re.Min
-		if more := min(re.Max-re.Min, g.extra); more > 0 {
+		if more := g.more(re); more > 0 {
 			n += more
 			g.extra -= more
 		}
@@ -132,6 +150,14 @@ func (g *generator) write(re *syntax.Regexp) {
 			g.write(re.Sub[0])
 		}
 	}
+}
+
+// more returns by how many a repeat may exceed its least count.
+func (g *generator) more(re *syntax.Regexp) int {
+	if re.Max < 0 {
+		return g.extra
+	}
+	return min(re.Max-re.Min, g.extra)
 }
 
 // least returns the length of a shortest match.

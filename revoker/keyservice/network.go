@@ -1,148 +1,265 @@
 package keyservice
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rekeyhq/rekey/scanner/finding"
 )
 
-// ErrAddress means that a host resolved to an address that the user did not name and
-// that is not a public one.
-var ErrAddress = errors.New("resolves to an address that is not public")
-
-// Network is how drivers reach servers: the same checks as for HTTP.
-type Network struct {
-	strict, relaxed *net.Dialer
-	tls             *tls.Config
+// sender sends under the rules of design.md section 3: TLS 1.2 or better, addresses
+// checked after DNS, no redirect followed, no proxy but the user's own.
+type sender struct {
+	client *http.Client
+	dialer *net.Dialer
 }
 
-// Dial connects to host:port. named says that the user named the host, so that it may
-// be private.
-func (n Network) Dial(ctx context.Context, address string, named bool) (net.Conn, error) {
-	d := n.strict
-	if named {
-		d = n.relaxed
+// newSender returns the sender for hosts that the user named, or for all others.
+func newSender(opt Options, cfg *tls.Config, named bool) *sender {
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second,
+		Control: func(_, address string, _ syscall.RawConn) error { return checkAddress(address, named) }}
+	dial := d.DialContext
+	tr := &http.Transport{
+		TLSClientConfig: cfg, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 16, MaxConnsPerHost: 32,
+		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}
-	return d.DialContext(ctx, "tcp", address)
+	if opt.Proxy != nil {
+		// The proxy is the user's own, wherever it stands; it looks names up itself.
+		dial = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+		tr.Proxy = http.ProxyURL(opt.Proxy)
+		if named {
+			tr.Proxy = func(r *http.Request) (*url.URL, error) {
+				if loopback(r.URL.Hostname()) {
+					return nil, nil
+				}
+				return opt.Proxy, nil
+			}
+		}
+	}
+	tr.DialContext = dial
+	return &sender{dialer: d, client: &http.Client{
+		Transport:     tr,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func tlsConfig(caFile string) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read CA file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("CA file %s holds no certificate", caFile)
+	}
+	cfg.RootCAs = pool
+	return cfg, nil
+}
+
+// failure is why an exchange gave no answer, in our own words: the words of a server
+// could hold the key.
+type failure struct {
+	text        string
+	unreachable bool // nothing was there to ask
+}
+
+func (f failure) Error() string { return f.text }
+
+// plain turns an error of the network into a failure without URL, address or words of
+// the other side.
+func plain(err error) error {
+	var f failure
+	var dns *net.DNSError
+	var op *net.OpError
+	var cert *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, ErrAddress):
+		return failure{ErrAddress.Error(), true}
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return failure{"its name is not known", true}
+	case errors.As(err, &dns):
+		return failure{"its name cannot be looked up", true}
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return failure{"the proxy cannot be reached", true}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failure{"it refuses connections", true}
+	case errors.As(err, &op) && op.Op == "dial":
+		return failure{"no connection", true}
+	case errors.As(err, &cert):
+		return failure{"its certificate is not trusted", true}
+	case errors.As(err, &record):
+		return failure{"it does not speak TLS", true}
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return failure{"no answer in time", false}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return failure{"the connection broke", false}
+	}
+	return failure{"its answer is not understood", false}
+}
+
+// Network is how drivers reach servers: the same checks, pace and counts as for HTTP.
+type Network struct {
+	q       *query
+	control bool
+}
+
+// NotAsked is why a driver must not ask; its verdict is Unchecked.
+type NotAsked struct{ Reason string }
+
+func (n NotAsked) Error() string { return n.Reason }
+
+// Listed reports whether the user listed the server: a host that stands with a key is
+// contacted only then.
+func (n Network) Listed(host string, port int) bool {
+	return n.q.listed(net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))) || n.q.listed(strings.Trim(host, "[]"))
+}
+
+// Dial connects to a server that the user listed. The error is NotAsked where the
+// user did not. The connection ends with ctx.
+func (n Network) Dial(ctx context.Context, host string, port int) (net.Conn, error) {
+	host = strings.Trim(host, "[]")
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	if !n.Listed(host, port) {
+		return nil, NotAsked{fmt.Sprintf("you did not name its server %s: --service %s=%s asks it", printable(address), n.q.s.ID, printable(host))}
+	}
+	h, account := n.q.c.host(address, n.q.op.Pace, "")
+	leave, err := h.enter(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	n.q.c.sent(Request{Service: n.q.s.ID, Method: "CONNECT", Host: address, Control: n.control})
+	conn, err := n.q.c.named.dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		err = plain(err)
+	}
+	leave(err)
+	if err != nil {
+		return nil, err
+	}
+	if d, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(d)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	return &boundConn{Conn: conn, stop: stop}, nil
+}
+
+// boundConn ends with its context.
+type boundConn struct {
+	net.Conn
+	stop func() bool
+}
+
+func (c *boundConn) Close() error {
+	c.stop()
+	return c.Conn.Close()
 }
 
 // TLS returns a configuration that trusts what the user's does.
 func (n Network) TLS(serverName string) *tls.Config {
-	c := n.tls.Clone()
-	c.ServerName = serverName
+	c := n.q.c.tls.Clone()
+	c.ServerName = strings.Trim(serverName, "[]")
 	return c
 }
 
-// sender sends HTTP requests under the rules of design.md section 3.
-type sender struct {
-	client *http.Client
-	dialer *net.Dialer
-	tls    *tls.Config
+// Answer is what a service said to a driver.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // at most 64 KiB
+	HTML   bool
 }
 
-func newSender(opt Options, private bool) (*sender, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if opt.CAFile != "" {
-		pem, err := os.ReadFile(opt.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read CA file: %w", err)
+// Do sends a request of a driver to a host of the service, or to the base that the
+// user named in its place, and repeats it while the service is busy. finish, if not
+// nil, is called with each request before it is sent, to sign it. What cannot be
+// asked gives an error whose words may be shown.
+func (n Network) Do(ctx context.Context, method, address string, header http.Header, body []byte, finish func(*http.Request) error) (*Answer, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil {
+		return nil, NotAsked{"its address cannot be made from this key"}
+	}
+	named := n.q.base != ""
+	if named {
+		scheme, rest, _ := splitBase(n.q.base)
+		authority, path, _ := strings.Cut(rest, "/")
+		u.Scheme, u.Host = scheme, authority
+		if path != "" {
+			u.Path = "/" + path + u.Path
 		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CA file %s holds no certificate", opt.CAFile)
-		}
-		cfg.RootCAs = pool
+	} else if !n.allowed(u) {
+		return nil, NotAsked{"the host that stands with the key is not one of this service's"}
 	}
-	d := &net.Dialer{Timeout: 10 * time.Second}
-	proxied := opt.Proxy != nil
-	if !private && !proxied {
-		// Checked on the address that is connected to, after DNS: a name cannot change
-		// its mind in between.
-		d.Control = func(_, address string, _ syscall.RawConn) error { return checkAddress(address) }
+	a, err := n.q.c.exchange(ctx, call{
+		service: n.q.s.ID, pace: n.q.op.Pace, path: u.Path, control: n.control,
+		build: func(ctx context.Context) (*http.Request, bool, error) {
+			req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+			if err != nil {
+				return nil, false, unsent{"the request cannot be made from this key"}
+			}
+			for k, v := range header {
+				req.Header[k] = v
+			}
+			if finish != nil {
+				err = finish(req)
+			}
+			return req, named, err
+		},
+		busy: busy,
+	})
+	var u2 unsent
+	if errors.As(err, &u2) {
+		return nil, NotAsked{u2.reason}
+	} else if err != nil {
+		return nil, err
 	}
-	tr := &http.Transport{
-		DialContext: d.DialContext, TLSClientConfig: cfg, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 20 * time.Second,
-		MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10,
-	}
-	if proxied {
-		tr.Proxy = http.ProxyURL(opt.Proxy)
-	}
-	return &sender{dialer: d, tls: cfg, client: &http.Client{
-		Transport:     tr,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Answer{Status: a.status, Header: a.raw, Body: []byte(a.body), HTML: a.html}, nil
 }
 
-func checkAddress(address string) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("address %s: %w", address, err)
-	}
-	if !publicAddress(ap.Addr()) {
-		return ErrAddress
-	}
-	return nil
-}
-
-// notPublic are ranges besides those that netip knows: carrier NAT, documentation,
-// benchmarks, reserved, IPv4 in IPv6 and the like (IANA special-purpose registries,
-// read 2026-11-21).
-var notPublic = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10")
-
-func prefixes(texts ...string) []netip.Prefix {
-	out := make([]netip.Prefix, len(texts))
-	for i, t := range texts {
-		out[i] = netip.MustParsePrefix(t)
-	}
-	return out
-}
-
-func publicAddress(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+// allowed reports whether a driver may contact a host by itself.
+func (n Network) allowed(u *url.URL) bool {
+	if u.Scheme != "https" || !plainHost(u.Host) {
 		return false
 	}
-	for _, p := range notPublic {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
+	base, _ := url.Parse(n.q.s.BaseURL)
+	return base != nil && base.Host == u.Host || matchesHost(u.Host, n.q.s.Hosts) || matchesHost(u.Host, n.q.driver.Hosts())
 }
 
-// checkBase refuses a base URL that would send secrets in clear or to nowhere.
-func checkBase(base string) error {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" {
-		return errors.New("the address is no URL: want https://HOST[/PATH]")
+// Unreached is the verdict for an error of Do or Dial, or one that came up later on a
+// connection that Dial made.
+func Unreached(err error) finding.Verification {
+	var n NotAsked
+	if errors.As(err, &n) {
+		return unchecked(n.Reason)
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("the address of %s must hold no user, query or fragment", u.Hostname())
+	if err := plain(err); errors.Is(err, context.Canceled) {
+		return unknown("interrupted")
 	}
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-		return fmt.Errorf("%s://%s: keys are sent over https only (http only to loopback)", u.Scheme, u.Host)
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
+	return unknown("no answer of use: %v", plain(err))
 }

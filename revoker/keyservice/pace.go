@@ -18,34 +18,117 @@ import (
 // for patience, and whether it can be reached at all. The first request to a host
 // goes alone: without a network it fails once, not once for every key.
 type host struct {
-	limit *rate.Limiter
+	gate chan struct{} // one place: taken while the first request is under way
 
-	first sync.Mutex // held while the first request is under way
-	mu    sync.Mutex
-	known bool
-	down  error
-	after time.Time // not before: Retry-After
+	mu       sync.Mutex
+	limit    *rate.Limiter
+	accounts map[string]*rate.Limiter
+	known    bool
+	failures int // in a row
+	down     error
+	after    time.Time // not before: Retry-After
+	patience time.Duration
 }
 
-func (c *Client) host(name string, pace *rules.Pace) *host {
+// Limits of patience: how often a request is repeated, how long one key and one host
+// may be waited for in all, and how many failures in a row make a host unreachable.
+const (
+	maxTries        = 4
+	maxPatience     = 2 * time.Minute
+	maxHostPatience = 10 * time.Minute
+	maxFailures     = 3
+)
+
+// host returns the state of a host. pace, where the rule names one, bounds the host's
+// rate, or with scope "account" that of the account; keys whose account is not known
+// may all belong to one, and then its pace is theirs together.
+func (c *Client) host(name string, pace *rules.Pace, account string) (*host, *rate.Limiter) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	h := c.hosts[name]
 	if h == nil {
-		limit, burst := rate.Limit(c.opt.Rate), 1
-		if pace != nil {
-			if per, err := time.ParseDuration(pace.Per); err == nil && per > 0 {
-				limit = min(limit, rate.Limit(float64(pace.Requests)/per.Seconds()))
-			}
-		}
-		h = &host{limit: rate.NewLimiter(limit, burst)}
+		h = &host{gate: make(chan struct{}, 1), limit: rate.NewLimiter(rate.Limit(c.opt.Rate), 1), accounts: map[string]*rate.Limiter{}}
 		c.hosts[name] = h
 	}
-	return h
+	c.mu.Unlock()
+	if pace == nil {
+		return h, nil
+	}
+	per, err := time.ParseDuration(pace.Per)
+	if err != nil || per <= 0 || pace.Requests <= 0 {
+		return h, nil
+	}
+	limit := rate.Limit(float64(pace.Requests) / per.Seconds())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if pace.Scope != "account" {
+		if limit < h.limit.Limit() {
+			h.limit.SetLimit(limit)
+		}
+		return h, nil
+	}
+	a := h.accounts[account]
+	if a == nil {
+		a = rate.NewLimiter(limit, 1)
+		h.accounts[account] = a
+	}
+	return h, a
 }
 
-// wait returns when a request may be sent, or why it may not.
-func (h *host) wait(ctx context.Context) error {
+// enter waits until a request may be sent, or tells why it may not. leave must be
+// called with the request's outcome.
+func (h *host) enter(ctx context.Context, account *rate.Limiter) (leave func(error), err error) {
+	alone, err := h.pass(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leave = func(err error) {
+		h.note(err)
+		if alone {
+			<-h.gate
+		}
+	}
+	if err := h.turn(ctx, account); err != nil {
+		if alone {
+			<-h.gate
+		}
+		return nil, err
+	}
+	return leave, nil
+}
+
+// pass returns at once for a host that is known to answer; else one caller passes
+// alone and the others wait for what it learns.
+func (h *host) pass(ctx context.Context) (alone bool, err error) {
+	state := func() (bool, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.known, h.down
+	}
+	if known, down := state(); known || down != nil {
+		return false, down
+	}
+	select {
+	case h.gate <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if known, down := state(); known || down != nil {
+		<-h.gate
+		return false, down
+	}
+	return true, nil
+}
+
+// turn waits for Retry-After and for the pace.
+func (h *host) turn(ctx context.Context, account *rate.Limiter) error {
+	if account != nil {
+		if err := account.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	if err := h.limit.Wait(ctx); err != nil {
+		return err
+	}
 	for {
 		h.mu.Lock()
 		down, until := h.down, h.after
@@ -55,75 +138,73 @@ func (h *host) wait(ctx context.Context) error {
 		}
 		d := time.Until(until)
 		if d <= 0 {
-			break
+			return nil
 		}
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
-			return errors.New("the service asked for more patience than there is time")
+		if err := sleep(ctx, d); err != nil {
+			return err
 		}
-		t := time.NewTimer(d)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
-		case <-t.C:
+		// Those who waited do not all come back at the same instant.
+		if err := h.limit.Wait(ctx); err != nil {
+			return err
 		}
 	}
-	return h.limit.Wait(ctx)
 }
 
-// guard runs the first request to a host alone and remembers if the host cannot be
-// reached.
-func (h *host) guard(ctx context.Context, request func() error) error {
-	h.mu.Lock()
-	known, down := h.known, h.down
-	h.mu.Unlock()
-	if down != nil {
-		return down
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
-	if known {
-		return request()
-	}
-	h.first.Lock()
-	h.mu.Lock()
-	known, down = h.known, h.down
-	h.mu.Unlock()
-	if known || down != nil {
-		h.first.Unlock()
-		return h.guard(ctx, request)
-	}
-	defer h.first.Unlock()
-	err := request()
+}
+
+// note remembers what a request told of the host: an unreachable one is not asked
+// again in this run, nor one that fails several times in a row.
+func (h *host) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err == nil {
-		h.known = true
-	} else if ctx.Err() == nil {
+		h.known, h.failures = true, 0
+		return
+	}
+	var f failure
+	if errors.Is(err, context.Canceled) || !errors.As(err, &f) {
+		return
+	}
+	h.failures++
+	if f.unreachable && !h.known || h.failures >= maxFailures {
 		h.down = err
 	}
-	return err
 }
 
-// postpone notes that the host asked for patience.
-func (h *host) postpone(until time.Time) {
+// postpone notes that the host asked for patience; a host that keeps asking is given
+// up.
+func (h *host) postpone(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if until.After(h.after) {
-		h.after = until
+	until := time.Now().Add(d)
+	if !until.After(h.after) {
+		return
+	}
+	from := h.after
+	if now := time.Now(); from.Before(now) {
+		from = now
+	}
+	h.patience += until.Sub(from)
+	h.after = until
+	if h.patience > maxHostPatience {
+		h.down = failure{text: "it kept asking for patience"}
 	}
 }
-
-// Limits of patience: how often a request is repeated, and how long a service may ask
-// to wait before its answer counts as unknown.
-const (
-	maxTries    = 4
-	maxPatience = 2 * time.Minute
-)
 
 // retryAfter reads how long a service asks to wait, in seconds or as a date (RFC 9110
 // section 10.2.3); without it, an exponential back-off with jitter.
 func retryAfter(h http.Header, now time.Time, try int) time.Duration {
 	if v := h.Get("Retry-After"); v != "" {
-		if n, err := strconv.Atoi(v); err == nil && n >= 0 {
+		if n, err := strconv.ParseUint(v, 10, 64); err == nil {
 			return time.Duration(min(n, 1<<20)) * time.Second
 		}
 		if at, err := http.ParseTime(v); err == nil {

@@ -3,11 +3,13 @@ package keyservice
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 )
 
-// fill replaces {{name}} in a template by values. missing names the first value that
-// is not there; the result is then not to be used.
+// fill replaces {{name}} in a template by values, once: what looks like a template in
+// a value stays as it is. missing names the first value that is not there or empty; the
+// result is then not to be used.
 func fill(template string, values map[string]string) (out, missing string) {
 	if !strings.Contains(template, "{{") {
 		return template, ""
@@ -24,8 +26,8 @@ func fill(template string, values map[string]string) (out, missing string) {
 			b.WriteString("{{" + rest)
 			return b.String(), missing
 		}
-		v, ok := values[strings.TrimSpace(name)]
-		if !ok && missing == "" {
+		v := values[strings.TrimSpace(name)]
+		if v == "" && missing == "" {
 			missing = strings.TrimSpace(name)
 		}
 		b.WriteString(v)
@@ -88,8 +90,11 @@ func decodeJSON(body []byte) any {
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	dec.UseNumber()
 	var v any
-	if err := dec.Decode(&v); err != nil || dec.More() {
+	if err := dec.Decode(&v); err != nil {
 		return nil
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil // something follows: this is no JSON document
 	}
 	return numbers(v)
 }
@@ -101,8 +106,8 @@ func numbers(v any) any {
 			return int(n)
 		}
 		f, err := v.Float64()
-		if err != nil {
-			return v.String()
+		if err != nil || !strings.ContainsAny(v.String(), ".eE") {
+			return v.String() // an id of twenty digits is no number
 		}
 		return f
 	case []any:
