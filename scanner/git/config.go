@@ -77,10 +77,13 @@ func eachSetting(b []byte, fn func(section, sub, key, value string)) {
 	var section, sub string
 	for len(b) > 0 {
 		line, rest, _ := bytes.Cut(b, []byte("\n"))
-		for bytes.HasSuffix(line, []byte("\\")) && len(rest) > 0 {
-			var more []byte
-			more, rest, _ = bytes.Cut(rest, []byte("\n"))
-			line = append(line[:len(line)-1:len(line)-1], more...)
+		if bytes.HasSuffix(line, []byte("\\")) {
+			var joined []byte
+			for bytes.HasSuffix(line, []byte("\\")) && len(rest) > 0 {
+				joined = append(joined, line[:len(line)-1]...)
+				line, rest, _ = bytes.Cut(rest, []byte("\n"))
+			}
+			line = append(joined, line...)
 		}
 		b = rest
 		s := strings.TrimSpace(string(line))

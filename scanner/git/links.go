@@ -92,7 +92,8 @@ func (l *links) needs(id []byte, t Type, from Oid) {
 
 // named returns the objects that refs and HEADs name and that are not listed.
 func (l *links) named() map[Oid]string {
-	if l.refs == nil {
+	late := l.refs == nil
+	if late {
 		l.refs, _ = l.repo.Refs()
 	}
 	named := map[Oid]string{}
@@ -102,6 +103,15 @@ func (l *links) named() map[Oid]string {
 		}
 		if _, ok := l.cat.find(ref.Oid); !ok && named[ref.Oid] == "" {
 			named[ref.Oid] = ref.Name
+		}
+	}
+	if late && len(named) > 0 { // refs may have moved on to what came after the listing
+		var quiet holes
+		fresh := l.repo.loadCatalog(&quiet)
+		for o := range named {
+			if _, ok := fresh.find(o); ok {
+				delete(named, o)
+			}
 		}
 	}
 	return named

@@ -36,8 +36,12 @@ func (r *reader) typeAt(at spot) (Type, error) {
 			return r.remember(passed, h.Type), nil
 		}
 	}
+	r.remember(passed, noType)
 	return 0, r.tooDeep()
 }
+
+// noType is kept for objects in a circle or an endless chain, which have no type.
+const noType Type = 255
 
 // typeOf returns where the type of the object at a place is kept, or nil.
 func (r *reader) typeOf(at spot) *Type {
