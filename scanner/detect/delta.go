@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/rekeyhq/rekey/scanner/literal"
@@ -15,11 +16,13 @@ import (
 // is known for each literal (reaches). A hit whose literal lies within one copied
 // range is there in the new data too; its verdict is inherited if all that it depends
 // on lies within the range as well, and made anew if not. All other hits begin where
-// the new data is searched. What looks at more, such as context words, encoded runs,
-// blocks and comments, is never inherited but made anew from the hits.
+// the new data is searched. What looks at more, such as encoded runs, blocks and
+// comments, or context and parts of a pattern that matched, is never inherited but
+// made anew from the hits.
 type State struct {
 	hits  []literal.Hit
 	found []inherited // candidates of hits whose verdict can be inherited, by hit
+	again []int32     // hits, ascending, whose pattern matched and that hang on more than it
 	size  int
 }
 
@@ -29,7 +32,7 @@ type inherited struct {
 }
 
 // Reset empties the state and keeps its memory.
-func (st *State) Reset() { *st = State{hits: st.hits[:0], found: st.found[:0]} }
+func (st *State) Reset() { *st = State{hits: st.hits[:0], found: st.found[:0], again: st.again[:0]} }
 
 // Empty reports whether the data holds no literal at all.
 func (st *State) Empty() bool { return len(st.hits) == 0 }
@@ -51,7 +54,7 @@ func (d *Detector) makeReaches(patterns []literal.Pattern) {
 				continue
 			}
 			c := d.rules[u.rule]
-			if c.rule.Block != nil || c.rule.Context != nil || len(c.rule.Parts) > 0 {
+			if c.rule.Block != nil {
 				r.never = true
 				continue
 			}
@@ -132,12 +135,19 @@ func (d *Detector) inherit(s *Scratch, st, base *State, dst, src, n int) {
 			continue
 		}
 		from := int32(-1)
-		if !r.never && p-r.left >= src && p+r.right <= src+n {
+		if !r.never && p-r.left >= src && p+r.right <= src+n && !base.mustAgain(int32(i)) {
 			from = int32(i)
 		}
 		st.hits = append(st.hits, literal.Hit{Pos: uint32(p - src + dst), ID: hits[i].ID})
 		s.carried = append(s.carried, from)
 	}
+}
+
+// mustAgain reports whether the verdict on a hit hangs on context or parts: its
+// pattern matched. Where it did not, they do not matter.
+func (st *State) mustAgain(hit int32) bool {
+	_, ok := slices.BinarySearch(st.again, hit)
+	return ok
 }
 
 // settle makes the verdicts on st.hits: those that s.carried says are inherited from
@@ -160,10 +170,13 @@ func (d *Detector) settle(s *Scratch, data []byte, st, base *State) []Match {
 			continue
 		}
 		before := len(s.raw)
+		s.deep = false
 		for _, u := range d.uses[h.ID] {
 			d.hit(s, data, int(h.Pos), u)
 		}
-		if !d.reaches[h.ID].never {
+		if s.deep {
+			st.again = append(st.again, int32(i))
+		} else if !d.reaches[h.ID].never {
 			for _, c := range s.raw[before:] {
 				st.found = append(st.found, inherited{int32(i), c})
 			}

@@ -179,6 +179,7 @@ type Scratch struct {
 	// of Derive
 	carried []int32 // per hit: the base's hit whose verdict it takes, or -1
 	owned   int     // end of the range inherited last
+	deep    bool    // a pattern matched whose verdict hangs on context or parts
 }
 
 // Step is one thing that happened while a rule was tried: for `rekey rules explain`.

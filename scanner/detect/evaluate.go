@@ -197,6 +197,9 @@ type view struct {
 func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []int) bool {
 	l := c.get()
 	start, end := loc[2*l.secret], loc[2*l.secret+1]
+	if c.rule.Context != nil || len(c.rule.Parts) > 0 {
+		s.deep = true
+	}
 	if start < 0 || end <= start {
 		return false
 	}

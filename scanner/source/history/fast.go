@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 
@@ -220,9 +221,18 @@ func (v *visitor) newNames(o *forest.Object[*detect.State]) {
 	if !o.Delta {
 		copies = nil
 	}
-	it := git.NewTreeIter(o.Data, o.Oid.Format())
-	for {
-		from := it.Offset()
+	format := o.Oid.Format()
+	for at := 0; at < len(o.Data); {
+		for len(copies) > 0 && copies[0].Dst+copies[0].Len <= at {
+			copies = copies[1:]
+		}
+		if len(copies) > 0 && copies[0].Dst <= at {
+			if next := skipEntries(o.Data, at, copies[0].Dst+copies[0].Len, format.Size()); next > at {
+				at = next
+				continue
+			}
+		}
+		it := git.NewTreeIter(o.Data[at:], format)
 		e, ok, err := it.Next()
 		if err != nil {
 			v.scan.hole(git.Hole{Kind: git.Unreadable, What: "tree", Oid: o.Oid, Offset: -1, Reason: err.Error()}, true)
@@ -230,17 +240,35 @@ func (v *visitor) newNames(o *forest.Object[*detect.State]) {
 		if !ok {
 			return
 		}
-		to := it.Offset()
-		for len(copies) > 0 && copies[0].Dst+copies[0].Len <= from {
-			copies = copies[1:]
-		}
-		if len(copies) > 0 && copies[0].Dst <= from && to <= copies[0].Dst+copies[0].Len {
-			continue
-		}
 		if v.links != nil {
 			v.links.Entry(o.Oid, e)
 		}
 		v.name(e.Name)
+		at += it.Offset()
+	}
+}
+
+// skipEntries returns where the last entry of a tree that ends at or before end ends,
+// beginning with the one at at. It looks at nothing but where entries end, and stops
+// where one has not the usual form.
+func skipEntries(data []byte, at, end, hash int) int {
+	for {
+		name := at + 7 // "100644 "
+		if name >= end {
+			return at
+		}
+		if data[at] == '4' { // "40000 "
+			name--
+		}
+		if data[name-1] != ' ' {
+			return at
+		}
+		i := bytes.IndexByte(data[name:end], 0)
+		next := name + i + 1 + hash
+		if i < 0 || next > end {
+			return at
+		}
+		at = next
 	}
 }
 
