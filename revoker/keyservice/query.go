@@ -180,14 +180,17 @@ func (c *Client) once(ctx context.Context, do call) (*answer, error) {
 		return nil, err
 	}
 	// The time for an answer begins after the waits, and so does a signature.
-	ctx, cancel := context.WithTimeout(ctx, c.opt.Timeout)
+	one, cancel := context.WithTimeout(ctx, c.opt.Timeout)
 	defer cancel()
-	if req, named, err = do.build(ctx); err != nil {
+	if req, named, err = do.build(one); err != nil {
 		leave(context.Canceled)
 		return nil, err
 	}
 	c.sent(Request{Service: do.service, Method: req.Method, Host: name, Path: do.path, Control: do.control})
 	a, err := c.send(req, named)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // whatever the network called it
+	}
 	leave(err)
 	var f failure
 	if errors.As(err, &f) {

@@ -22,12 +22,12 @@ func unknown(format string, args ...any) finding.Verification {
 // failures and a proxy's words prove nothing, whatever a rule says.
 func noAnswer(a *answer) string {
 	switch {
-	case a.html:
-		return fmt.Sprintf("the service answered with a web page (status %d)", a.status)
 	case a.status < 200:
 		return fmt.Sprintf("the answer is none (status %d)", a.status)
 	case a.status >= 300 && a.status < 400:
 		return fmt.Sprintf("the service redirects elsewhere (status %d); keys do not follow", a.status)
+	case a.html:
+		return fmt.Sprintf("the service answered with a web page (status %d)", a.status)
 	case a.status >= 500:
 		return fmt.Sprintf("the service failed (status %d)", a.status)
 	case a.status == http.StatusProxyAuthRequired:
