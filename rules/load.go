@@ -211,3 +211,25 @@ func mergeService(b, u Service) Service {
 	over(&b.Ops.Enable, u.Ops.Enable)
 	return b
 }
+
+// ParseRepository reads the [[rules]] of a repository's .rekey.toml: patterns only.
+// Its [[allow]] tables are package baseline's. nil means that it has no rules.
+func ParseRepository(file string, data []byte) (*Service, error) {
+	var doc struct {
+		Rules []Rule           `toml:"rules"`
+		Allow []toml.Primitive `toml:"allow"`
+	}
+	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&doc); err != nil {
+		return nil, Problems{syntaxProblem(file, err)}
+	}
+	if len(doc.Rules) == 0 {
+		return nil, nil
+	}
+	svc := &Service{ID: "repository", Name: "Rules of the repository", Trust: TrustNever, File: file, Rules: doc.Rules}
+	c := &checker{file: file, loc: newLocator(data)}
+	c.service(svc)
+	if len(c.problems) > 0 {
+		return nil, c.problems
+	}
+	return svc, nil
+}

@@ -43,7 +43,9 @@ type Options struct {
 	// dropped is counted.
 	MaxOccurrences int
 	Suppress       Suppressor // nil: nothing is suppressed
-	Verifier       Verifier   // nil: findings stay unchecked
+	// Line tells whether the line that a secret stands on accepts it; nil: none does.
+	Line     func(rule string, key finding.Fingerprint, path string, line []byte) *finding.Suppression
+	Verifier Verifier // nil: findings stay unchecked
 	// Salt is that of the baseline, for fingerprints of secrets that can be guessed;
 	// nil: the fixed salt.
 	Salt []byte
@@ -66,6 +68,8 @@ type Result struct {
 	Failed []error
 	// VerifyErr is why verification did not complete.
 	VerifyErr error
+	// BrokeThrough counts accepted findings whose keys turned out to be live.
+	BrokeThrough int
 }
 
 // Scan runs every source and returns what was found, also when ctx ends early or a
@@ -83,7 +87,7 @@ func Scan(ctx context.Context, opt Options) (*Result, error) {
 	c := newCollector()
 	run := &source.Run{
 		Detector: opt.Detector, Workers: opt.Workers, MaxFile: opt.MaxFile,
-		OnHit: c.hit, OnHole: c.hole,
+		OnHit: c.hit, OnHole: c.hole, Line: opt.Line,
 	}
 	res := &Result{Started: time.Now(), Rules: opt.Detector.Rules(), Digest: opt.Detector.Digest(), Counts: &run.Counts}
 	if opt.Started != nil {
@@ -106,6 +110,7 @@ func Scan(ctx context.Context, opt Options) (*Result, error) {
 	if opt.Verifier != nil && !res.Interrupted && len(res.Findings) > 0 {
 		res.VerifyErr = opt.Verifier.Verify(ctx, res.Findings)
 		res.Interrupted = ctx.Err() != nil
+		res.BrokeThrough = breakThrough(res.Findings)
 	}
 	res.Finished = time.Now()
 	return res, nil
@@ -136,6 +141,18 @@ func suppress(res *Result, s Suppressor) {
 		}
 	}
 	res.Findings = kept
+}
+
+// breakThrough undoes the suppression of keys that are live: whatever was accepted
+// once, a key that works is a leak. It returns how many.
+func breakThrough(findings []finding.Finding) (n int) {
+	for i := range findings {
+		if f := &findings[i]; f.Suppressed != nil && f.Verification.Status.Live() {
+			f.Suppressed = nil
+			n++
+		}
+	}
+	return n
 }
 
 // Complete reports whether everything that was asked for was read. Holes that are out

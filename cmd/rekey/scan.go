@@ -105,10 +105,6 @@ func (a *app) scan(ctx context.Context, opt scanOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	det, err := a.detector(services, opt.rules, opt.target.staged)
-	if err != nil {
-		return err
-	}
 	targets, err := a.targets(ctx, opt.target, args)
 	if err != nil {
 		return err
@@ -118,10 +114,21 @@ func (a *app) scan(ctx context.Context, opt scanOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	own, err := a.repoRules(accept.rules)
+	if err != nil {
+		return err
+	}
+	if len(own) > 0 {
+		services = rules.Merge(services, own)
+	}
+	det, err := a.detector(services, opt.rules, opt.target.staged)
+	if err != nil {
+		return err
+	}
 	stop := func() {}
 	res, err := scanner.Scan(ctx, scanner.Options{
 		Sources: targets.sources, Detector: det, Workers: opt.jobs, MaxFile: maxFile,
-		MaxOccurrences: opt.output.occurrences, Suppress: accept.suppressor(), Salt: accept.salt(),
+		MaxOccurrences: opt.output.occurrences, Suppress: accept.suppressor(), Line: accept.line(), Salt: accept.salt(),
 		Started: func(r *source.Run) {
 			if !opt.output.noProgress {
 				stop = a.ui.startProgress(&r.Counts)

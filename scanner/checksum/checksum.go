@@ -147,6 +147,16 @@ func (s *Scheme) setSeeds(seeds []string) error {
 	return nil
 }
 
+// Structural reports whether the scheme checks a structure only, such as that of a
+// JWT: what has it is of the form, but anybody can make it.
+func (s *Scheme) Structural() bool {
+	switch s.kind {
+	case "jwt", "base64-json", "pypi":
+		return true
+	}
+	return false
+}
+
 // Whole reports that the digits are not one run at the end of the key: over and
 // digits are ignored, and Make returns the whole key with its digits set right.
 func (s *Scheme) Whole() bool { return s != nil && s.kind == "azure-devops" }

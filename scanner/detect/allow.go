@@ -21,6 +21,10 @@ func (d *Detector) allow(ms []Match, data []byte) {
 	}
 }
 
+// LineOf returns the line of data around pos, at most maxCommentLine bytes on each
+// side.
+func LineOf(data []byte, pos int) []byte { return line(data, pos, pos) }
+
 func line(data []byte, pos, end int) []byte {
 	from := max(0, pos-maxCommentLine)
 	if i := bytes.LastIndexByte(data[from:pos], '\n'); i >= 0 {

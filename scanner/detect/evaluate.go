@@ -208,7 +208,7 @@ func (d *Detector) candidate(s *Scratch, c *compiled, rule int32, v view, loc []
 	if !ok {
 		return s.refuse(c, start, "the pattern matches, but the checksum is wrong: such a key was never issued")
 	}
-	valid := sum == checksum.Valid
+	valid := sum == checksum.Valid && !l.checksum.Structural()
 	if !valid && c.rule.Boundary != "none" && !c.bounded(v, loc, start, end) {
 		return s.refuse(c, start, "the pattern matches inside a longer run of letters and digits")
 	}

@@ -68,6 +68,16 @@ type Run struct {
 	// from many goroutines and must be safe for that.
 	OnHit  func(Hit)
 	OnHole func(Hole)
+	// Line tells whether the line that a secret stands on accepts it; nil: none does.
+	Line func(rule string, key finding.Fingerprint, path string, line []byte) *finding.Suppression
+}
+
+// Accept asks Line about a match in data and notes its answer in the match. Sources
+// that report matches themselves call it while the data is at hand.
+func (r *Run) Accept(m *detect.Match, path string, data []byte) {
+	if r.Line != nil && m.Allowed == nil {
+		m.Allowed = r.Line(m.Rule.ID, m.Key, path, detect.LineOf(data, m.Start))
+	}
 }
 
 // Hole reports something that was not read.
@@ -82,7 +92,7 @@ func (r *Run) Hole(h Hole) {
 
 // Report reports a match at a place whose position is already known.
 func (r *Run) Report(m detect.Match, occ finding.Occurrence) {
-	if r.OnHit != nil {
+	if r.OnHit != nil && m.Rule.LooksIn(occ.Path) {
 		r.OnHit(Hit{m, occ})
 	}
 }

@@ -48,6 +48,7 @@ func (w *Worker) Scan(it Item) {
 	}
 	loc := NewLocator(it.Data)
 	for _, m := range matches {
+		w.run.Accept(&m, it.Path, it.Data)
 		w.run.Report(m, loc.Occurrence(it, m))
 	}
 }
@@ -87,6 +88,7 @@ func (w *Worker) ScanReader(it Item, r io.Reader) (int64, error) {
 		loc := Locator{data: buf[:have], base: pos}
 		for _, m := range w.Detect(buf[:have]) {
 			if m.Start >= reported && m.Start < limit {
+				w.run.Accept(&m, it.Path, buf[:have])
 				w.run.Report(m, loc.Occurrence(it, m))
 			}
 		}

@@ -77,6 +77,7 @@ func (w *worker) keep(o git.Oid, kind string, data []byte, matches []detect.Matc
 	loc := source.NewLocator(data)
 	var hits []hit
 	for _, m := range matches {
+		w.scan.run.Accept(&m, "", data)
 		hits = append(hits, hit{m, loc.Occurrence(source.Item{Kind: kind}, m)})
 	}
 	w.found = append(w.found, objectHits{oid: o, hits: hits})
