@@ -13,6 +13,7 @@ import (
 	"github.com/rekeyhq/rekey/rules/builtin"
 	"github.com/rekeyhq/rekey/scanner"
 	"github.com/rekeyhq/rekey/scanner/detect"
+	"github.com/rekeyhq/rekey/scanner/detect/prebuilt"
 	"github.com/rekeyhq/rekey/scanner/finding"
 	"github.com/rekeyhq/rekey/scanner/report"
 	"github.com/rekeyhq/rekey/scanner/source"
@@ -121,7 +122,7 @@ func (a *app) scan(ctx context.Context, opt scanOptions, args []string) error {
 	if len(own) > 0 {
 		services = rules.Merge(services, own)
 	}
-	det, err := a.detector(services, opt.rules, opt.target.staged)
+	det, err := a.detector(services, opt.rules)
 	if err != nil {
 		return err
 	}
@@ -163,10 +164,12 @@ func (a *app) services(files []string) ([]rules.Service, error) {
 	return rules.Merge(services, user), nil
 }
 
-func (a *app) detector(services []rules.Service, opt ruleOptions, hook bool) (*detect.Detector, error) {
-	det, err := detect.New(services, detect.Options{
-		Only: opt.only, Skip: opt.skip, Comment: comment, CommentMarkers: commentMarkers,
-	})
+func (a *app) detector(services []rules.Service, opt ruleOptions) (*detect.Detector, error) {
+	o := detect.Options{Only: opt.only, Skip: opt.skip, Comment: comment, CommentMarkers: commentMarkers}
+	det, err := prebuilt.New(o)
+	if !sameServices(services, builtin.Services()) {
+		det, err = detect.New(services, o)
+	}
 	if err != nil {
 		return nil, usage("%v", err)
 	}
@@ -174,6 +177,11 @@ func (a *app) detector(services []rules.Service, opt ruleOptions, hook bool) (*d
 		return nil, usageHint("`rekey rules list` shows the ids", "--rule %s: no rule has such an id", strings.Join(opt.only, ","))
 	}
 	return det, nil
+}
+
+// sameServices reports whether a is b itself: then its tables are there already.
+func sameServices(a, b []rules.Service) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // annotate adds what the rule and its service say to a finding.

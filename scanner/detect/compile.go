@@ -18,7 +18,8 @@ import (
 type compiled struct {
 	rule *rules.Rule
 	svc  *rules.Service
-	max  int // longest match, bytes
+	max  int  // longest match, bytes
+	off  bool // left out by the options
 	once sync.Once
 	lazy lazy
 	// context words in lower case and their distance

@@ -43,8 +43,11 @@ type Detector struct {
 	lits    *literal.Set
 	uses    [][]use // by literal id
 	reaches []reach // by literal id
-	comment func(line []byte) (reason, by string, ok bool)
-	digest  string
+	off     int     // rules that are left out
+	// patterns are what lits was made of.
+	patterns []literal.Pattern
+	comment  func(line []byte) (reason, by string, ok bool)
+	digest   string
 }
 
 // use is one reason why a literal is searched.
@@ -94,7 +97,7 @@ func New(services []rules.Service, opt Options) (*Detector, error) {
 	if d.lits, err = literal.Compile(b.patterns); err != nil {
 		return nil, fmt.Errorf("compile literals: %w", err)
 	}
-	d.uses = b.uses
+	d.uses, d.patterns = b.uses, b.patterns
 	d.makeReaches(b.patterns)
 	d.digest = digest(d.rules)
 	return d, nil
@@ -153,7 +156,7 @@ func (opt Options) keeps(r *rules.Rule) (bool, error) {
 }
 
 // Rules returns the number of rules in the detector.
-func (d *Detector) Rules() int { return len(d.rules) }
+func (d *Detector) Rules() int { return len(d.rules) - d.off }
 
 // Digest names the rules and the engine's version: equal digests find the same.
 func (d *Detector) Digest() string { return d.digest }
@@ -285,6 +288,9 @@ func (d *Detector) conclude(s *Scratch, data []byte) []Match {
 }
 
 func (d *Detector) hit(s *Scratch, data []byte, pos int, u use) {
+	if u.rule >= 0 && d.rules[u.rule].off {
+		return
+	}
 	switch {
 	case u.role == roleComment:
 		s.comment = true

@@ -84,17 +84,17 @@ func (b *builder) addBase64(i int32, text string) {
 const pieceLen = 7
 
 func (b *builder) addBase64Piece(i int32, enc string, skip int) {
-	n := min(len(enc), pieceLen)
-	pieces := map[int]string{skip: enc[:n]}
+	b.addPiece(i, enc[:min(len(enc), pieceLen)], skip)
 	if len(enc) >= 2*pieceLen {
-		pieces[skip+len(enc)-pieceLen] = enc[len(enc)-pieceLen:]
+		b.addPiece(i, enc[len(enc)-pieceLen:], skip+len(enc)-pieceLen)
 	}
-	for at, piece := range pieces {
-		u := use{rule: i, layer: layerBase64, skip: uint8(at % 4)}
-		b.add(rules.Literal{Text: piece}, u)
-		if url := strings.NewReplacer("+", "-", "/", "_").Replace(piece); url != piece {
-			b.add(rules.Literal{Text: url}, u)
-		}
+}
+
+func (b *builder) addPiece(i int32, piece string, at int) {
+	u := use{rule: i, layer: layerBase64, skip: uint8(at % 4)}
+	b.add(rules.Literal{Text: piece}, u)
+	if url := strings.NewReplacer("+", "-", "/", "_").Replace(piece); url != piece {
+		b.add(rules.Literal{Text: url}, u)
 	}
 }
 
