@@ -59,5 +59,6 @@ func (a *app) root() *cobra.Command {
 		return usageHint("see `"+cmd.CommandPath()+" --help`", "%v", err)
 	})
 	root.AddCommand(a.scanCommand(), a.rulesCommand(), a.reportCommand())
+	root.AddCommand(a.emulateCommand(), a.demoCommand())
 	return root
 }
