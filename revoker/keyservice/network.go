@@ -170,6 +170,18 @@ func (n Network) Dial(ctx context.Context, host string, port int) (net.Conn, err
 	return &boundConn{Conn: conn, stop: stop}, nil
 }
 
+// AsControl returns a Network whose requests are counted as those of a control.
+func (n Network) AsControl() Network {
+	n.control = true
+	return n
+}
+
+// Now returns the run's time.
+func (n Network) Now() time.Time { return n.q.c.opt.Now() }
+
+// Replaced reports whether the user named a base in place of the service's address.
+func (n Network) Replaced() bool { return n.q.base != "" }
+
 // boundConn ends with its context.
 type boundConn struct {
 	net.Conn
@@ -206,7 +218,9 @@ func (n Network) Do(ctx context.Context, method, address string, header http.Hea
 		return nil, NotAsked{"its address cannot be made from this key"}
 	}
 	named := n.q.base != ""
-	if named {
+	if !named && u.Scheme == "https" && n.q.listed(u.Host) {
+		named = true
+	} else if named {
 		scheme, rest, _ := splitBase(n.q.base)
 		authority, path, _ := strings.Cut(rest, "/")
 		u.Scheme, u.Host = scheme, authority
