@@ -59,6 +59,6 @@ func (a *app) root() *cobra.Command {
 		return usageHint("see `"+cmd.CommandPath()+" --help`", "%v", err)
 	})
 	root.AddCommand(a.scanCommand(), a.rulesCommand(), a.reportCommand())
-	root.AddCommand(a.emulateCommand(), a.demoCommand())
+	root.AddCommand(a.verifyCommand(), a.emulateCommand(), a.demoCommand())
 	return root
 }

@@ -97,6 +97,26 @@ func secretShape(tree *syntax.Regexp) (*regexp.Regexp, error) {
 	return regexp.Compile("^(?:" + secret.String() + ")$")
 }
 
+// Fits returns the rules of a service whose secret has the form of key, for keys that
+// a person gave without their surroundings.
+func Fits(s *rules.Service, key []byte) []*rules.Rule {
+	var out []*rules.Rule
+	for i := range s.Rules {
+		r := &s.Rules[i]
+		if r.Pattern == "" {
+			continue
+		}
+		tree, err := syntax.Parse(r.Pattern, syntax.Perl)
+		if err != nil {
+			continue
+		}
+		if shape, err := secretShape(tree); err == nil && shape.Match(key) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 func group(re *syntax.Regexp, name string) *syntax.Regexp {
 	if re.Op == syntax.OpCapture && re.Name == name {
 		return re
