@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -135,7 +136,7 @@ func TestNoSecretIsKept(t *testing.T) {
 		t.Run(service, func(t *testing.T) {
 			s := start(t, service, nil)
 			made := issue(t, s, Issue{})
-			_, _, _ = try(s, "GET /?key="+made.Secret, "Authorization: Bearer "+made.Secret+"\nauth: "+made.Secret+"\napi-key: "+made.Secret, "") // whatever it answers
+			_, _, _ = try(s, "GET /?key="+url.QueryEscape(made.Secret), "Authorization: Bearer "+made.Secret+"\nauth: "+made.Secret+"\napi-key: "+made.Secret, "") // whatever it answers
 			var out strings.Builder
 			for _, v := range []any{s.State(), s.Requests(), s.Counters(), s.Audit(), s.Outbox(), s.Knobs()} {
 				b, err := json.Marshal(v)

@@ -81,8 +81,8 @@ func (s *Server) record(r *http.Request, key *Key, status int, fault string) {
 		}
 	}
 	sort.Strings(l.Query)
-	if c.secretish(r.URL.RawQuery) { // malformed queries hide nothing either
-		l.KeyInURL = true
+	for _, raw := range strings.FieldsFunc(r.URL.RawQuery, func(r rune) bool { return r == '&' || r == '=' }) {
+		l.KeyInURL = l.KeyInURL || c.secretish(raw) // not escaped, or malformed
 	}
 	s.log = append(s.log, l)
 }
