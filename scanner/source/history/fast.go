@@ -25,6 +25,11 @@ func (s *scan) readFast() error {
 	if s.only != nil {
 		opts.Skip = func(o git.Oid) bool { return !s.only.Has(o) }
 	}
+	if s.whole { // trees come last: together with the search for what was found
+		opts.Types = []git.Type{git.Blob, git.Commit, git.Tag}
+		s.treesLeft = true
+		s.links = s.repo.NewLinks()
+	}
 	res, err := forest.Walk(s.ctx, packs, opts, f.visitor)
 	for _, v := range f.visitors {
 		s.found = append(s.found, v.found...)
@@ -48,7 +53,13 @@ func (s *scan) readFast() error {
 			rest[o] = true
 		}
 	}
-	return f.finish(rest)
+	if err := f.finish(rest); err != nil {
+		return err
+	}
+	if s.treesLeft && len(s.found) == 0 {
+		return s.readTrees(s.ctx, nil)
+	}
+	return nil
 }
 
 var errNoIndex = errors.New("a pack has no index")
@@ -87,30 +98,35 @@ type fast struct {
 	visitors []*visitor
 }
 
-// finish reads what the forest did not, and what objects lack.
+// finish reads what the forest did not.
 func (f *fast) finish(rest map[git.Oid]bool) error {
 	s := f.scan
-	var links *git.Links
-	if s.whole {
-		links = s.repo.NewLinks()
-		for _, v := range f.visitors {
-			links.Join(v.links)
+	for _, v := range f.visitors {
+		if v.links != nil {
+			s.links.Join(v.links)
 		}
 	}
 	holes := s.repo.Holes()
 	if len(rest) > 0 {
 		var err error
-		if holes, err = s.selectPlain(git.Filter{Want: func(o git.Oid) bool { return rest[o] }}, links); err != nil {
+		if holes, err = s.selectPlain(git.Filter{Want: func(o git.Oid) bool { return rest[o] }}, s.links); err != nil {
 			return err
 		}
-	}
-	if links != nil {
-		holes = append(holes, links.Holes()...)
 	}
 	for _, h := range holes {
 		s.hole(h, true)
 	}
 	return nil
+}
+
+// settle tells what objects refer to but what is not there, when all were read.
+func (s *scan) settle() {
+	if s.links == nil || s.treesLeft {
+		return
+	}
+	for _, h := range s.links.Holes() {
+		s.hole(h, true)
+	}
 }
 
 // visitor scans the objects that one worker of the forest makes.
@@ -148,7 +164,11 @@ func (v *visitor) Visit(o *forest.Object[*detect.State]) *detect.State {
 		}
 		return v.blob(o)
 	case git.Tree:
-		v.newNames(o)
+		copies := o.Copies
+		if !o.Delta {
+			copies = nil
+		}
+		v.newNames(v.links, o.Oid, o.Data, copies)
 		v.done(0)
 		return nil
 	case git.Commit:
@@ -215,35 +235,31 @@ func (v *visitor) identify(o *forest.Object[*detect.State]) {
 }
 
 // newNames scans the names that a tree brings: those of entries that were not copied
-// whole from a tree that was scanned before.
-func (v *visitor) newNames(o *forest.Object[*detect.State]) {
-	copies := o.Copies
-	if !o.Delta {
-		copies = nil
-	}
-	format := o.Oid.Format()
-	for at := 0; at < len(o.Data); {
+// whole from a tree that was scanned before. links, if any, is told their entries.
+func (w *worker) newNames(links *git.Links, o git.Oid, data []byte, copies []forest.Copy) {
+	format := o.Format()
+	for at := 0; at < len(data); {
 		for len(copies) > 0 && copies[0].Dst+copies[0].Len <= at {
 			copies = copies[1:]
 		}
 		if len(copies) > 0 && copies[0].Dst <= at {
-			if next := skipEntries(o.Data, at, copies[0].Dst+copies[0].Len, format.Size()); next > at {
+			if next := skipEntries(data, at, copies[0].Dst+copies[0].Len, format.Size()); next > at {
 				at = next
 				continue
 			}
 		}
-		it := git.NewTreeIter(o.Data[at:], format)
+		it := git.NewTreeIter(data[at:], format)
 		e, ok, err := it.Next()
 		if err != nil {
-			v.scan.hole(git.Hole{Kind: git.Unreadable, What: "tree", Oid: o.Oid, Offset: -1, Reason: err.Error()}, true)
+			w.scan.hole(git.Hole{Kind: git.Unreadable, What: "tree", Oid: o, Offset: -1, Reason: err.Error()}, true)
 		}
 		if !ok {
 			return
 		}
-		if v.links != nil {
-			v.links.Entry(o.Oid, e)
+		if links != nil {
+			links.Entry(o, e)
 		}
-		v.name(e.Name)
+		w.name(e.Name)
 		at += it.Offset()
 	}
 }

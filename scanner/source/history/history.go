@@ -101,6 +101,12 @@ func (s *Source) Scan(ctx context.Context, run *source.Run) error {
 	if e := sc.report(ctx, err == nil); err == nil {
 		err = e
 	}
+	if err == nil && sc.treesLeft { // nothing that was found could stand in a tree
+		if err = sc.readTrees(ctx, nil); err == nil && len(sc.found) > 0 {
+			err = sc.report(ctx, true)
+		}
+	}
+	sc.settle()
 	if err != nil {
 		return fmt.Errorf("history of %s: %w", s.repo.GitDir, err)
 	}
@@ -119,6 +125,11 @@ type scan struct {
 
 	names *nameSet
 	found []objectHits
+	// treesLeft says that the trees of packs were not read yet; links, of a whole scan
+	// by the fast reader, is told what objects refer to.
+	treesLeft bool
+	links     *git.Links
+	reflogged bool // reflogs were scanned
 }
 
 func (s *scan) wants(o git.Oid) bool { return s.only == nil || s.only.Has(o) }

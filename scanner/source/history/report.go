@@ -25,7 +25,7 @@ func (s *scan) report(ctx context.Context, lookup bool) (failed error) {
 			req.Every = r.every
 		}
 		if !s.opt.Plain {
-			req.Trees = s.trees
+			req.Trees = s.readTrees
 		}
 		var err error
 		if traces, err = s.repo.Provenance(ctx, req); err == nil && s.opt.AllOccurrences {
@@ -42,8 +42,12 @@ func (s *scan) report(ctx context.Context, lookup bool) (failed error) {
 	r.contents(traces)
 	r.texts(traces)
 	r.paths(traces[len(r.objects):])
-	if s.whole && lookup {
+	if s.whole && lookup && !s.reflogged {
+		s.reflogged = true
 		r.reflogs()
+	}
+	if len(s.found) > 0 && ctx.Err() == nil { // names that came up while trees were read
+		return s.report(ctx, lookup)
 	}
 	return ctx.Err()
 }
@@ -93,7 +97,10 @@ func (s *scan) gather() *reporter {
 }
 
 func (r *reporter) every(i int, commit git.Oid, path string) error {
-	if i >= len(r.objects) || len(r.all) >= maxEvery {
+	if i >= len(r.objects) { // a name: its place is where it stands
+		return nil
+	}
+	if len(r.all) >= maxEvery {
 		r.cut++
 		return nil
 	}
