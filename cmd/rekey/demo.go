@@ -70,7 +70,7 @@ func (a *app) demo(ctx context.Context, opt demoOptions) error {
 	for _, part := range []func(context.Context) error{d.start, d.leak, d.scan, d.verify, d.revoke, d.close} {
 		err := part(ctx)
 		if ctx.Err() != nil {
-			a.ui.warn("interrupted: everything is cleaned up")
+			a.ui.warn("interrupted")
 			return interruption(ctx)
 		}
 		if err != nil {
@@ -110,6 +110,9 @@ func (d *demo) say(ctx context.Context, title, text string) {
 		case <-d.lines:
 		case <-ctx.Done():
 		}
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	d.step++
 	d.printf("\n%d. %s\n\n%s\n\n", d.step, title, text)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -83,22 +84,18 @@ func (e Effect) check() error {
 }
 
 // refusal is the answer of an effect that keeps the service out of it.
-func (e Effect) refusal(now time.Time) (answer, bool) {
+func (e Effect) refusal() (answer, bool) {
 	a := answer{status: e.Status, header: http.Header{}, text: e.Body}
 	if e.RetryAfter != "" {
-		a.header.Set("Retry-After", retryAfter(e.RetryAfter, now))
+		a.header.Set("Retry-After", retryAfter(e.RetryAfter))
 	}
 	switch {
 	case e.RedirectTo != "":
 		a.status = max(a.status, http.StatusFound)
 		a.header.Set("Location", e.RedirectTo)
 		return a, true
-	case e.HTML && e.Status == 0:
-		a.status = http.StatusOK
-		a.text = page
-		a.header.Set("Content-Type", "text/html; charset=utf-8")
-		return a, true
 	case e.HTML:
+		a.status = max(a.status, http.StatusOK)
 		a.text = page
 		a.header.Set("Content-Type", "text/html; charset=utf-8")
 		return a, true
@@ -114,9 +111,9 @@ const page = "<!doctype html><html><head><title>Sign in</title></head><body>Plea
 
 // retryAfter writes seconds as they are and "date:5s" as the date in five seconds of
 // real time: clients live in it.
-func retryAfter(text string, _ time.Time) string {
-	if len(text) > 5 && text[:5] == "date:" {
-		if d, err := time.ParseDuration(text[5:]); err == nil {
+func retryAfter(text string) string {
+	if span, ok := strings.CutPrefix(text, "date:"); ok {
+		if d, err := time.ParseDuration(span); err == nil {
 			return time.Now().Add(d).UTC().Format(http.TimeFormat)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // nexosis emulates Nexosis behind its gateway, Azure API Management (key-services.md
@@ -337,5 +336,5 @@ func (s *nexosis) portal(q *request) answer {
 	for _, k := range s.keys {
 		out = append(out, object{"Id": k.ID, "Name": k.Name, "Key": s.shown(k, primary)})
 	}
-	return say(http.StatusOK, out).with("Date", time.Now().UTC().Format(http.TimeFormat))
+	return say(http.StatusOK, out)
 }

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -43,7 +44,7 @@ func (s *nexQloud) issue(i Issue) (Issued, error) {
 	if i.Scopes == nil {
 		i.Scopes = []string{"nodes:read"}
 	}
-	k := &Key{Name: i.Name, Kind: i.Kind, Owner: i.Owner, Grants: Grants{Scopes: i.Scopes, Services: i.Services, IPAllowlist: i.IPAllowlist}, Attributes: i.Attributes}
+	k := &Key{Name: i.Name, Kind: i.Kind, Owner: i.Owner, Grants: Grants{Scopes: i.Scopes, Services: i.Services, IPAllowlist: i.IPAllowlist}, Attributes: maps.Clone(i.Attributes)}
 	if i.Life > 0 {
 		at := s.clock.Now().Add(time.Duration(i.Life))
 		k.Times.Expires = &at

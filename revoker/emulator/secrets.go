@@ -71,12 +71,12 @@ const webhookTries = 3
 
 // deliver sends a webhook in the background, to loopback only.
 func (s *Server) deliver(target, signature string, body []byte) {
+	s.hookMu.Lock() // no new delivery once Close waits for the last
+	defer s.hookMu.Unlock()
 	if !loopbackURL(target) || s.ctx.Err() != nil {
 		return
 	}
-	s.hooks.Add(1)
-	go func() {
-		defer s.hooks.Done()
+	s.hooks.Go(func() {
 		client := &http.Client{Timeout: 2 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		for range webhookTries {
 			req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, target, bytes.NewReader(body))
@@ -96,7 +96,7 @@ func (s *Server) deliver(target, signature string, body []byte) {
 				return
 			}
 		}
-	}()
+	})
 }
 
 func pause(ctx context.Context, d time.Duration) error {

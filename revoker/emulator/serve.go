@@ -92,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		reset(w)
 		return
 	}
-	if a, ok := effect.refusal(s.clock.Now()); ok {
+	if a, ok := effect.refusal(); ok {
 		s.record(r, nil, a.status, effect.name())
 		write(w, r, a, false)
 		return

@@ -28,7 +28,8 @@ type Server struct {
 	apiServer, ctlServer *http.Server
 	prefix               string
 	closing              sync.Once
-	hooks                sync.WaitGroup
+	hookMu               sync.Mutex
+	hooks                sync.WaitGroup // webhooks under way
 	stop                 context.CancelFunc
 	ctx                  context.Context
 }
@@ -88,7 +89,9 @@ func (s *Server) listen() error {
 // Close ends the emulator and its connections. It may be called more than once.
 func (s *Server) Close() {
 	s.closing.Do(func() {
+		s.hookMu.Lock()
 		s.stop()
+		s.hookMu.Unlock()
 		_ = s.apiServer.Close() // nothing is left to be done about an error
 		_ = s.ctlServer.Close()
 		s.hooks.Wait()

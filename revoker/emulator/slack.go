@@ -14,7 +14,8 @@ import (
 type slack struct{ *core }
 
 func newSlack(c *core) service {
-	c.form = regexp.MustCompile(`^xox[bpas]-[\w\-]{20,}$`)
+	// A webhook's secret is a part of its path.
+	c.form = regexp.MustCompile(`^(?:xox[bpas]-[\w\-]{20,}|[0-9A-Za-z]{24})$`)
 	c.knobs = append(slices.Clone(c.knobs),
 		Knob{"rate_per_minute", "0", "number"}, // 0: no limit
 	)
