@@ -46,9 +46,6 @@ func (p *Pack) ReadAt(b []byte, off int64) (int, error) { return p.file.ReadAt(b
 // File returns the open file, for readers that map it. It stays the pack's.
 func (p *Pack) File() *os.File { return p.file }
 
-// End returns where entries must have ended: before the trailer.
-func (p *Pack) End() int64 { return max(p.Size-int64(p.format.Size()), packHeader) }
-
 // Trailer returns the checksum at the pack's end, which an index repeats. That the
 // pack has this checksum is not checked: its objects' ids are.
 func (p *Pack) Trailer() (Oid, error) {

@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/rekeyhq/rekey/scanner/detect"
@@ -108,6 +109,8 @@ func (f *fast) finish(rest map[git.Oid]bool) error {
 	}
 	holes := s.repo.Holes()
 	if len(rest) > 0 {
+		// The plain reader's word on these counts, also where the forest got at them.
+		s.found = slices.DeleteFunc(s.found, func(h objectHits) bool { return rest[h.oid] })
 		var err error
 		if holes, err = s.selectPlain(git.Filter{Want: func(o git.Oid) bool { return rest[o] }}, s.links); err != nil {
 			return err
