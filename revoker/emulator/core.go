@@ -342,3 +342,8 @@ func (k *Key) clone() Key {
 	out.Attributes = maps.Clone(k.Attributes)
 	return out
 }
+
+// seconds writes a duration as Retry-After does, rounded up.
+func seconds(d time.Duration) string {
+	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
+}

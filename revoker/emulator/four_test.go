@@ -285,6 +285,15 @@ func TestNexQloudTokensAndLimits(t *testing.T) {
 		if n := len(s.Outbox()); n != 1 {
 			t.Errorf("%d messages about an anomaly", n)
 		}
+		s.Clock().Advance(time.Hour)
+		if err := s.SetKnob("trust_xff", "on"); err != nil {
+			t.Fatal(err)
+		}
+		ask(t, s, "GET /node-types", "Authorization: Bearer "+k.Secret+"\nX-Forwarded-For: 203.0.113.7", "")
+		ask(t, s, "GET /node-types", "Authorization: Bearer "+k.Secret+"\nX-Forwarded-For: 203.0.113.8", "")
+		if n := len(s.Outbox()); n != 2 {
+			t.Errorf("%d messages after a new network, want one more", n)
+		}
 	})
 	t.Run("expires", func(t *testing.T) {
 		s := start(t, "nexqloud", nil)
