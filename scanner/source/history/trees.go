@@ -50,7 +50,9 @@ func (s *scan) readTrees(ctx context.Context, newWorker func() *git.TreeWorker) 
 		rest[h.Oid] = true
 	}
 	if names && len(rest) > 0 {
-		holes, err := s.selectPlain(git.Filter{Want: func(o git.Oid) bool { return rest[o] }}, s.links)
+		lost := git.Only(git.Tree) // others were read, or told of, before
+		lost.Want = func(o git.Oid) bool { return rest[o] }
+		holes, err := s.selectPlain(lost, s.links)
 		if err != nil {
 			return err
 		}
