@@ -238,6 +238,7 @@ func TestConnectionsAreReused(t *testing.T) {
 // A server that echoes the key in every place where words of a server could slip into
 // an error or a verdict.
 func TestNothingHoldsTheKey(t *testing.T) {
+	t.Parallel()
 	raw := func(text string) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -213,7 +213,8 @@ func newAnswer(status int, header http.Header, body []byte) *answer {
 		a.json = decodeJSON(body)
 	}
 	start := strings.ToLower(strings.TrimLeft(strings.TrimPrefix(string(body[:min(len(body), 512)]), "\ufeff"), " \t\r\n"))
-	a.html = strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html") || strings.HasPrefix(start, "<!--") ||
-		a.json == nil && len(body) > 0 && strings.Contains(a.header["content-type"], "html")
+	xml := strings.HasPrefix(start, "<?xml") && !strings.Contains(start, "<html")
+	a.html = strings.HasPrefix(start, "<!doctype html") || strings.Contains(start, "<html") && a.json == nil || strings.HasPrefix(start, "<!--") ||
+		a.json == nil && !xml && len(body) > 0 && strings.Contains(a.header["content-type"], "html")
 	return a
 }

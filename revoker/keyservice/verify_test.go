@@ -336,7 +336,10 @@ func pace(t *testing.T, n int) {
 	}
 }
 
-func TestPace(t *testing.T) { pace(t, 100) }
+func TestPace(t *testing.T) {
+	t.Parallel()
+	pace(t, 100)
+}
 
 func TestAccountPace(t *testing.T) {
 	c, err := New(Options{Services: acme(nil), Rate: 1000})

@@ -113,6 +113,7 @@ type stsAnswer struct {
 	ARN     string `xml:"GetCallerIdentityResult>Arn"`
 	UserID  string `xml:"GetCallerIdentityResult>UserId"`
 	Code    string `xml:"Error>Code"`
+	Old     string `xml:"Errors>Error>Code"` // the form of EC2, which moto gives
 }
 
 // stsVerdict judges an answer of STS (docs.aws.amazon.com, STS common errors; read
@@ -122,6 +123,9 @@ func stsVerdict(a *keyservice.Answer, temporary bool) finding.Verification {
 	var x stsAnswer
 	if a.HTML || xml.Unmarshal(a.Body, &x) != nil {
 		return unknown(fmt.Sprintf("the answer is none of STS (status %d)", a.Status))
+	}
+	if x.Code == "" {
+		x.Code = x.Old
 	}
 	switch {
 	case a.Status == 200 && x.XMLName.Local == "GetCallerIdentityResponse" && x.Account != "" && x.ARN != "":

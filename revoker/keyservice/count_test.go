@@ -1,0 +1,5 @@
+//go:build !full
+
+package keyservice
+
+const garbageCount = 1500
