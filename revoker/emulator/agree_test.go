@@ -93,7 +93,7 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"cloudnexus", nil, []want{
 			{"active", "cloudnexus-api-key", emulator.Issue{}, finding.Active},
-			{"grace", "cloudnexus-api-key", emulator.Issue{State: "grace"}, finding.Active}, // only the list tells
+			{"grace", "cloudnexus-api-key", emulator.Issue{State: "grace"}, finding.Grace},
 			{"scope", "cloudnexus-api-key", emulator.Issue{Scopes: []string{"storage:read"}}, finding.Restricted},
 			{"address", "cloudnexus-api-key", emulator.Issue{IPAllowlist: []string{"203.0.113.0/24"}}, finding.Restricted},
 			{"revoked", "cloudnexus-api-key", emulator.Issue{State: "revoked"}, finding.Inactive},

@@ -20410,6 +20410,7 @@ func ops25() rules.Operations {
 				},
 				Active:     "status == 200 && json.data != nil",
 				Restricted: "status in [402, 403] && json.error != nil",
+				InGrace:    "status == 200 && json.data != nil && header[\"sunset\"] != nil && header[\"sunset\"] != \"\"",
 				Inactive:   "status == 401",
 				Throttled:  "status == 429",
 				Pace: &rules.Pace{
@@ -20449,7 +20450,7 @@ func ops25() rules.Operations {
 					Per:      "5s",
 					Scope:    "host",
 				},
-				Line: 138,
+				Line: 139,
 			},
 		},
 		List: []rules.Operation{
@@ -20484,7 +20485,7 @@ func ops25() rules.Operations {
 					"services":     "item.services",
 					"status":       "item.status",
 				},
-				Line: 149,
+				Line: 150,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -20530,7 +20531,7 @@ func ops25() rules.Operations {
 					"give the new key to rekey on standard input; it is shown only once",
 				},
 				Warn: "From now on the old key dies within 24 hours, even if nothing else happens.",
-				Line: 161,
+				Line: 162,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -20557,7 +20558,7 @@ func ops25() rules.Operations {
 					"find the key by its id (prefix and first four characters) and its name",
 					"choose Revoke",
 				},
-				Line: 182,
+				Line: 183,
 			},
 		},
 	}

@@ -54,7 +54,7 @@ id = "acme-pem"
 title = "Acme private key"
 severity = "critical"
 block = { begin = '''-----BEGIN ACME KEY-----''', end = '''-----END ACME KEY-----''', decode = "pem" }
-match = ["-----BEGIN ACME KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqV{cut}Tm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END ACME KEY-----"]
+match = ["-----BEGIN ACME KEY-----\n` + pemBody + `\n-----END ACME KEY-----"]
 `
 
 func parse(t testing.TB, toml string) rules.Service {
@@ -81,14 +81,15 @@ func compile(t testing.TB, toml string) *detect.Detector {
 }
 
 const (
-	body  = "9fQ2mT7xLw0aBc3DeFgH5iJkNoPqRs"
-	body2 = "Zx8Yw7Vu6Ts5Rq4Po3Nm2Lk1Ji0HgF"
+	pemBody = "MC4CAQAwBQYDK2Vw" + "BCIEIJ+DYvh6SEqVTm50DFtMDoQikTmi" + "CqirVv9mWG9qfSnF"
+	body    = "9fQ2mT7xLw0aBc3DeFgH5iJkNoPqRs"
+	body2   = "Zx8Yw7Vu6Ts5Rq4Po3Nm2Lk1Ji0HgF"
 )
 
 func TestWhereKeysStand(t *testing.T) {
 	key, key2 := "acme_live_"+body, "acme_test_"+body2
 	b64 := base64.StdEncoding.EncodeToString
-	pem := "-----BEGIN ACME KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqV{cut}Tm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END ACME KEY-----"
+	pem := "-----BEGIN ACME KEY-----\n" + pemBody + "\n-----END ACME KEY-----"
 	utf16be := func(s string) string {
 		var b strings.Builder
 		for i := range len(s) {
@@ -141,7 +142,7 @@ func TestWhereKeysStand(t *testing.T) {
 		{"context_but_longer_hex", "acmecloud 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c", ""},
 		{"context_inside_base64", b64([]byte("acmecloud token 0f1e2d3c4b5a69788796a5b4c3d2e1f0")), "acme-token"},
 		{"specific_wins_over_weak", "api_key = " + key, "acme-key"},
-		{"weak_alone", "api_key = 'q8Zx7Cv6Bn5{cut}Mm4Kl3Jh2Gf'", "acme-generic"},
+		{"weak_alone", "api_key = 'q8Zx7Cv6" + "Bn5Mm4Kl3Jh2Gf'", "acme-generic"},
 		{"pem", pem, "acme-pem"},
 		{"pem_in_a_json_string", `{"k":"` + strings.ReplaceAll(pem, "\n", `\n`) + `"}`, "acme-pem"},
 		{"pem_indented", strings.ReplaceAll(pem, "\n", "\n    "), "acme-pem"},

@@ -13,7 +13,8 @@ import (
 
 // Tables returns what New worked out for its services, for Load: which literals are
 // searched and what each is for. It depends on the services and the comment markers
-// alone, so it can be made when the program is built.
+// alone, so it can be made when the program is built. Literals stand in it inverted,
+// so that neither rekey nor any other scanner takes the file for a hoard of keys.
 func (d *Detector) Tables() []byte {
 	out := append([]byte(nil), d.digest...)
 	out = binary.AppendUvarint(out, uint64(len(d.rules)))
@@ -24,7 +25,9 @@ func (d *Detector) Tables() []byte {
 			fold = 1
 		}
 		out = append(out, byte(len(p.Bytes)), fold)
-		out = append(out, p.Bytes...)
+		for _, c := range p.Bytes {
+			out = append(out, ^c)
+		}
 		out = binary.AppendUvarint(out, uint64(len(d.uses[id])))
 		for _, u := range d.uses[id] {
 			out = binary.AppendVarint(out, int64(u.rule))
@@ -79,6 +82,9 @@ func (d *Detector) read(tables string) error {
 	}
 	n := int(min(r.uvarint(), uint64(len(tables))))
 	all := []byte(tables) // one copy for all patterns
+	for i := range all {
+		all[i] = ^all[i]
+	}
 	d.patterns = make([]literal.Pattern, n)
 	d.uses = make([][]use, n)
 	pool := make([]use, 0, n+n/2)

@@ -68,10 +68,14 @@ func newScrubber(r *Report) *scrubber {
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		outside := slices.ContainsFunc(f.Occurrences, outsideContent)
-		s.add(f.Secret, f.Public, outside)
+		public := f.Public
+		if f.LowEntropy {
+			public = guessable
+		}
+		s.add(f.Secret, public, outside)
 		for _, p := range f.Parts {
 			if !p.Public {
-				s.add(p.Value, 0, outside)
+				s.add(p.Value, min(public, 0), outside)
 			}
 		}
 	}
@@ -224,8 +228,14 @@ func (s *scrubber) match(text string, name bool) (string, bool) {
 	if name && !k.names || disguises(reveal(k.secret))[f.disguise] != text {
 		return "", false
 	}
+	if k.public == guessable {
+		return "…", true
+	}
 	return k.secret.Redacted(k.public), true
 }
+
+// guessable stands in place of a number of public bytes: nothing may be shown.
+const guessable = -1
 
 type span struct {
 	from, to int

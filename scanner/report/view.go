@@ -91,7 +91,7 @@ func (v *view) finding(i int) *shown {
 	f := &v.src.Findings[i]
 	s := &shown{Finding: *f, InTree: anyInTree(f)}
 	s.Secret = finding.Secret{}
-	s.Text, s.Redacted = v.text(f.Secret, f.Public, string(f.Fingerprint))
+	s.Text, s.Redacted = v.text(f.Secret, f.Public, f.LowEntropy, string(f.Fingerprint))
 	s.Parts = slices.Clone(f.Parts)
 	s.PartText = make([]string, len(f.Parts))
 	for i, p := range f.Parts {
@@ -99,7 +99,7 @@ func (v *view) finding(i int) *shown {
 		if p.Public {
 			s.PartText[i] = v.prose(reveal(p.Value))
 		} else {
-			s.PartText[i], _ = v.text(p.Value, 0, partKey(f.Fingerprint, p.Name))
+			s.PartText[i], _ = v.text(p.Value, 0, f.LowEntropy, partKey(f.Fingerprint, p.Name))
 		}
 	}
 	s.Title, s.Environment = v.prose(f.Title), v.prose(f.Environment)
@@ -117,8 +117,9 @@ func (v *view) finding(i int) *shown {
 	return s
 }
 
-// text returns what may be shown of a secret, and whether that is less than all.
-func (v *view) text(s finding.Secret, public int, key string) (string, bool) {
+// text returns what may be shown of a secret, and whether that is less than all. Of
+// one that can be guessed nothing is shown.
+func (v *view) text(s finding.Secret, public int, guessable bool, key string) (string, bool) {
 	switch {
 	case s.IsZero():
 		if text, ok := v.src.texts[key]; ok {
@@ -127,6 +128,9 @@ func (v *view) text(s finding.Secret, public int, key string) (string, bool) {
 		return "…", true
 	case v.opt.ShowSecrets:
 		return reveal(s), false
+	}
+	if guessable {
+		return "…", true
 	}
 	return s.Redacted(public), true
 }

@@ -33,7 +33,7 @@ func statusWords(s finding.Status) string {
 // nextStep says what to do about a finding: rotate first, then purge.
 func nextStep(s *shown, canRotate bool) string {
 	how := "rotate it at " + clean(s.Service)
-	if s.Service == "" {
+	if s.Service == "" || len(s.Actions) == 0 {
 		how = "rotate it where it was issued"
 	}
 	for _, a := range s.Actions {
