@@ -30,10 +30,20 @@ func statusWords(s finding.Status) string {
 	return s.String()
 }
 
+// hasIssuer reports whether a service is one that issues keys, and not a heading for
+// keys that anybody makes.
+func hasIssuer(service string) bool {
+	switch service {
+	case "", "generic", "private-key", "jwt", "http-basic", "database-url", "ftp", "ldap", "smtp", "custom", "repository":
+		return false
+	}
+	return true
+}
+
 // nextStep says what to do about a finding: rotate first, then purge.
 func nextStep(s *shown, canRotate bool) string {
 	how := "rotate it at " + clean(s.Service)
-	if s.Service == "" || len(s.Actions) == 0 {
+	if !hasIssuer(s.Service) {
 		how = "rotate it where it was issued"
 	}
 	for _, a := range s.Actions {
