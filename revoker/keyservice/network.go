@@ -163,9 +163,9 @@ func (n Network) Dial(ctx context.Context, host string, port int) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	if d, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(d)
-	}
+	// The whole conversation has the time of one answer: a server that drips holds
+	// nobody up.
+	_ = conn.SetDeadline(time.Now().Add(n.q.c.opt.Timeout))
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	return &boundConn{Conn: conn, stop: stop}, nil
 }

@@ -28113,6 +28113,20 @@ func ops116() rules.Operations {
 
 func ops117() rules.Operations {
 	return rules.Operations{
+		Verify: []rules.Operation{
+			rules.Operation{
+				Rules: []string{
+					"private-key-*",
+				},
+				Evidence: rules.Evidence("recalled"),
+				Source:   "ssh-keygen(1), -l (SHA256 fingerprint); RFC 7469 section 2.4 (SPKI fingerprint)",
+				Auth:     "none",
+				Driver:   "private-key",
+				Control:  "none",
+				Why:      "nobody is asked: the key is read",
+				Line:     800,
+			},
+		},
 		Regenerate: []rules.Operation{
 			rules.Operation{
 				Rules: []string{
@@ -28127,7 +28141,7 @@ func ops117() rules.Operations {
 					"deliver the new private key to its users; only then remove the old public half",
 					"re-encrypt what was encrypted to the old public half (age, PGP)",
 				},
-				Line: 800,
+				Line: 809,
 			},
 		},
 		Revoke: []rules.Operation{
@@ -28145,7 +28159,7 @@ func ops117() rules.Operations {
 					"PGP: publish a revocation certificate",
 					"WireGuard, OpenVPN: remove the peer or replace the shared key on all ends",
 				},
-				Line: 812,
+				Line: 821,
 			},
 		},
 	}
