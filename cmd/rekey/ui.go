@@ -20,7 +20,6 @@ type ui struct {
 	quiet  bool
 	color  string // auto, always, never
 	getenv func(string) string
-	width  int
 	bar    *progress // drawn on the last line of stderr, if any
 }
 

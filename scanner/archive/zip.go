@@ -31,13 +31,12 @@ var (
 
 // member is one entry of a zip, from either kind of header.
 type member struct {
-	name       string
-	method     uint16
-	flags      uint16
-	packed     int64 // compressed size; -1: not known, the stream tells its end
-	offset     int64 // of the local header
-	directory  bool
-	compressed io.Reader
+	name      string
+	method    uint16
+	flags     uint16
+	packed    int64 // compressed size; -1: not known, the stream tells its end
+	offset    int64 // of the local header
+	directory bool
 }
 
 // zip walks the entries that the central directory lists, and then those that stand

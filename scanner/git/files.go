@@ -79,12 +79,6 @@ func (d *directory) list(name string) ([]fs.DirEntry, error) {
 	return f.ReadDir(-1)
 }
 
-// isDir reports whether name is a directory inside d.
-func (d *directory) isDir(name string) bool {
-	fi, err := d.root.Stat(filepath.FromSlash(name))
-	return err == nil && fi.IsDir()
-}
-
 // isFile reports whether name is a regular file inside d.
 func (d *directory) isFile(name string) bool {
 	fi, err := d.root.Stat(filepath.FromSlash(name))

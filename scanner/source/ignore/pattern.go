@@ -8,7 +8,6 @@ type pattern struct {
 	dirOnly  bool
 	anchored bool // has a slash: matches the path below the file's directory, not the name alone
 	fold     bool
-	never    bool
 	prefix   string // literal bytes before the first special one
 	suffix   bool   // "*literal" against a name: tail holds the literal
 	tail     string
