@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -132,6 +133,7 @@ func (a *app) newVerifier(opt verifyOptions, services []rules.Service) (*verifie
 		return nil, usage("--verify-timeout %s: want a duration above 0, such as 10s", opt.timeout)
 	}
 	o := keyservice.Options{Services: services, Bases: bases, Timeout: opt.timeout, Version: toolVersion(), Drivers: native.All()}
+	o.Progress = a.verifyProgress(10 * time.Second)
 	v := &verifier{}
 	if a.config != nil {
 		o.CAFile = a.config.Network.CAFile
@@ -154,6 +156,21 @@ func (a *app) newVerifier(opt verifyOptions, services []rules.Service) (*verifie
 		return nil, usage("%v", err)
 	}
 	return v, nil
+}
+
+// verifyProgress says now and then how far asking has come.
+func (a *app) verifyProgress(every time.Duration) func(done, of int) {
+	var mu sync.Mutex
+	last := time.Now()
+	return func(done, of int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(last) < every || done == of {
+			return
+		}
+		last = time.Now()
+		a.ui.note("asked about %d of %d keys", done, of)
+	}
 }
 
 // bases gathers what the user trusts: the configuration, then --service.

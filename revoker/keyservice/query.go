@@ -22,6 +22,7 @@ type query struct {
 	hosts  []string // servers that the user listed
 	// onlyListed says that hosts which the rule names are not trusted.
 	onlyListed bool
+	status     int // of the last answer that was the service's own
 }
 
 // ask asks about one key, with repeats where the service asks for patience.

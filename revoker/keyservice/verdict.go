@@ -42,6 +42,9 @@ func (q *query) verdict(a *answer, hidden []string) finding.Verification {
 	if why := noAnswer(a); why != "" {
 		return unknown("%s", why)
 	}
+	if !busy(a) {
+		q.status = a.status
+	}
 	op := q.op
 	active, restricted, grace := q.s.truth(op.Active, a), q.s.truth(op.Restricted, a), q.s.truth(op.InGrace, a)
 	live := active == yes || restricted == yes || grace == yes

@@ -115,6 +115,20 @@ func TestControls(t *testing.T) {
 		wantVerdict(t, check(c, liveKey), finding.Unknown, "not refused")
 		wantVerdict(t, check(c, liveKey), finding.Active, "")
 	})
+	t.Run("words_of_refusal_unknown", func(t *testing.T) {
+		services := acme(func(_ *rules.Service, op *rules.Operation) { op.Inactive = "" })
+		wantVerdict(t, check(client(t, honest, services, nil), liveKey), finding.Active, "")
+		wantVerdict(t, check(client(t, honest, services, nil), deadKey), finding.Unknown, "none that the rule knows")
+		wantVerdict(t, check(client(t, forLive(reply(200, `{"id":"a"}`)), services, nil), liveKey), finding.Active, "")
+		broken := func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.Header.Get("Authorization"), liveKey) {
+				honest(w, r)
+				return
+			}
+			w.WriteHeader(500)
+		}
+		wantVerdict(t, check(client(t, broken, services, nil), liveKey), finding.Unknown, "was not refused")
+	})
 	t.Run("none_is_said", func(t *testing.T) {
 		c := client(t, honest, acme(func(_ *rules.Service, op *rules.Operation) { op.Control, op.Why = "none", "it costs money" }), nil)
 		wantVerdict(t, check(c, liveKey), finding.Active, "it costs money")
