@@ -72,27 +72,47 @@ func (a *app) verifyCommand() *cobra.Command {
 // maxKey is the longest key with its values that is read from standard input.
 const maxKey = 64 << 10
 
-// readKey reads a key from standard input, from a terminal without echo.
-func (a *app) readKey() ([]byte, error) {
-	if f, ok := a.sys.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(a.ui.err, "Key (not shown): ")
-		key, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(a.ui.err)
-		if err != nil {
-			return nil, usage("read the key: %v", err)
-		}
-		return bytes.TrimSpace(key), nil
+// readKey reads a key from standard input, from a terminal without echo. An interrupt
+// ends the wait and leaves the terminal as it was.
+func (a *app) readKey(ctx context.Context) ([]byte, error) {
+	type input struct {
+		key []byte
+		err error
 	}
-	key, err := io.ReadAll(io.LimitReader(a.sys.Stdin, maxKey+1))
+	done := make(chan input, 1)
+	restore := func() {}
+	if f, ok := a.sys.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if state, err := term.GetState(int(f.Fd())); err == nil {
+			restore = func() { _ = term.Restore(int(f.Fd()), state) }
+		}
+		fmt.Fprint(a.ui.err, "Key (not shown): ")
+		go func() {
+			key, err := term.ReadPassword(int(f.Fd()))
+			fmt.Fprintln(a.ui.err)
+			done <- input{key, err}
+		}()
+	} else {
+		go func() {
+			key, err := io.ReadAll(io.LimitReader(a.sys.Stdin, maxKey+1))
+			done <- input{key, err}
+		}()
+	}
+	var in input
+	select {
+	case in = <-done:
+	case <-ctx.Done():
+		restore()
+		return nil, a.interruptedVerify(ctx)
+	}
 	switch {
-	case err != nil:
-		return nil, usage("read the key: %v", err)
-	case len(key) > maxKey:
+	case in.err != nil:
+		return nil, usage("read the key: %v", in.err)
+	case len(in.key) > maxKey:
 		return nil, usageHint("scan files with `rekey scan`", "standard input holds more than one key")
-	case len(bytes.TrimSpace(key)) == 0:
+	case len(bytes.TrimSpace(in.key)) == 0:
 		return nil, usageHint("printf %s \"$KEY\" | rekey verify", "no key on standard input")
 	}
-	return bytes.TrimSpace(key), nil
+	return bytes.TrimSpace(in.key), nil
 }
 
 func (a *app) verifyOne(ctx context.Context, opt verifyCommandOptions) error {
@@ -100,7 +120,7 @@ func (a *app) verifyOne(ctx context.Context, opt verifyCommandOptions) error {
 	if err != nil {
 		return err
 	}
-	text, err := a.readKey()
+	text, err := a.readKey(ctx)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (c *choice) Set(s string) error {
 	return nil
 }
 
-func (c *choice) Type() string { return "" }
+func (c *choice) Type() string { return "bool" }
 
 // bind adds the flags of a command that may ask (scan) or always does (verify).
 func (o *verifyOptions) bind(f *pflag.FlagSet, optional bool) {
