@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rekeyhq/rekey/rules"
 )
 
@@ -21,8 +19,8 @@ type host struct {
 	gate chan struct{} // one place: taken while the first request is under way
 
 	mu       sync.Mutex
-	limit    *rate.Limiter
-	accounts map[string]*rate.Limiter
+	limit    *pacer
+	accounts map[string]*pacer
 	known    bool
 	failures int // in a row
 	down     error
@@ -42,11 +40,11 @@ const (
 // host returns the state of a host. pace, where the rule names one, bounds the host's
 // rate, or with scope "account" that of the account; keys whose account is not known
 // may all belong to one, and then its pace is theirs together.
-func (c *Client) host(name string, pace *rules.Pace, account string) (*host, *rate.Limiter) {
+func (c *Client) host(name string, pace *rules.Pace, account string) (*host, *pacer) {
 	c.mu.Lock()
 	h := c.hosts[name]
 	if h == nil {
-		h = &host{gate: make(chan struct{}, 1), limit: rate.NewLimiter(rate.Limit(c.opt.Rate), 1), accounts: map[string]*rate.Limiter{}}
+		h = &host{gate: make(chan struct{}, 1), limit: newPacer(c.opt.Rate), accounts: map[string]*pacer{}}
 		c.hosts[name] = h
 	}
 	c.mu.Unlock()
@@ -57,18 +55,16 @@ func (c *Client) host(name string, pace *rules.Pace, account string) (*host, *ra
 	if err != nil || per <= 0 || pace.Requests <= 0 {
 		return h, nil
 	}
-	limit := rate.Limit(float64(pace.Requests) / per.Seconds())
+	limit := float64(pace.Requests) / per.Seconds()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if pace.Scope != "account" {
-		if limit < h.limit.Limit() {
-			h.limit.SetLimit(limit)
-		}
+		h.limit.slow(limit)
 		return h, nil
 	}
 	a := h.accounts[account]
 	if a == nil {
-		a = rate.NewLimiter(limit, 1)
+		a = newPacer(limit)
 		h.accounts[account] = a
 	}
 	return h, a
@@ -76,7 +72,7 @@ func (c *Client) host(name string, pace *rules.Pace, account string) (*host, *ra
 
 // enter waits until a request may be sent, or tells why it may not. leave must be
 // called with the request's outcome.
-func (h *host) enter(ctx context.Context, account *rate.Limiter) (leave func(error), err error) {
+func (h *host) enter(ctx context.Context, account *pacer) (leave func(error), err error) {
 	alone, err := h.pass(ctx)
 	if err != nil {
 		return nil, err
@@ -120,13 +116,13 @@ func (h *host) pass(ctx context.Context) (alone bool, err error) {
 }
 
 // turn waits for Retry-After and for the pace.
-func (h *host) turn(ctx context.Context, account *rate.Limiter) error {
+func (h *host) turn(ctx context.Context, account *pacer) error {
 	if account != nil {
-		if err := account.Wait(ctx); err != nil {
+		if err := account.wait(ctx); err != nil {
 			return err
 		}
 	}
-	if err := h.limit.Wait(ctx); err != nil {
+	if err := h.limit.wait(ctx); err != nil {
 		return err
 	}
 	for {
@@ -144,7 +140,7 @@ func (h *host) turn(ctx context.Context, account *rate.Limiter) error {
 			return err
 		}
 		// Those who waited do not all come back at the same instant.
-		if err := h.limit.Wait(ctx); err != nil {
+		if err := h.limit.wait(ctx); err != nil {
 			return err
 		}
 	}

@@ -98,7 +98,11 @@ func newStage(t *testing.T) *stage {
 func (st *stage) ask(t *testing.T, o operation, k Key) finding.Verification {
 	t.Helper()
 	st.seen, st.bodies = nil, nil
-	c, err := New(Options{Services: []rules.Service{*o.service}, Bases: map[string]Base{o.service.ID: {URL: st.srv.URL}}, Rate: 1e6, Timeout: 5 * time.Second})
+	c, err := New(Options{Services: []rules.Service{*o.service}, Bases: map[string]Base{o.service.ID: {URL: st.srv.URL}}, Rate: 1e6, Timeout: 5 * time.Second, Sent: func(r Request) {
+		if strings.Contains(fmt.Sprintf("%+v", r), string(k.Secret.Reveal())) {
+			t.Error("what is told of a request holds the key")
+		}
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

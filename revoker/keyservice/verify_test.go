@@ -355,6 +355,33 @@ func TestPace(t *testing.T) {
 	pace(t, 100)
 }
 
+// A machine that stood still does not make up for all of it at once.
+func TestPacerAfterAStall(t *testing.T) {
+	p := newPacer(1000)
+	for range 3 {
+		if err := p.wait(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	from := time.Now()
+	for range 33 {
+		if err := p.wait(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(from); took < 28*time.Millisecond {
+		t.Errorf("33 turns of a millisecond in %s", took)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	slow := newPacer(0.001)
+	_ = slow.wait(context.Background())
+	if err := slow.wait(ctx); err == nil {
+		t.Error("waited in spite of cancellation")
+	}
+}
+
 func TestAccountPace(t *testing.T) {
 	c, err := New(Options{Services: acme(nil), Rate: 1000})
 	if err != nil {
@@ -364,11 +391,11 @@ func TestAccountPace(t *testing.T) {
 	h1, a := c.host("h", p, "account 1")
 	h2, b := c.host("h", p, "account 2")
 	_, a2 := c.host("h", p, "account 1")
-	if h1 != h2 || a == b || a != a2 || a.Limit() != 2 || h1.limit.Limit() != 1000 {
+	if h1 != h2 || a == b || a != a2 || a.interval != time.Second/2 || h1.limit.interval != time.Millisecond {
 		t.Error("the pace of an account is not its own")
 	}
 	c.host("h", &rules.Pace{Requests: 5, Per: "5s"}, "")
-	if h1.limit.Limit() != 1 {
+	if h1.limit.interval != time.Second {
 		t.Error("the pace of the host did not slow down")
 	}
 }
