@@ -86,7 +86,11 @@ func (a *app) findAgain(ctx context.Context, opt verifyCommandOptions, rep *repo
 	}
 	why := a.cannotReread(rep)
 	if why == "" {
-		targets, err := a.targets(ctx, targetOptions{}, strings.Fields(rep.Target.Location))
+		places := []string{rep.Target.Location}
+		if _, err := os.Stat(a.path(rep.Target.Location)); err != nil {
+			places = strings.Fields(rep.Target.Location) // several targets stand in one line
+		}
+		targets, err := a.targets(ctx, targetOptions{}, places)
 		if err != nil {
 			why = fmt.Sprintf("%s cannot be read: %v", rep.Target.Location, err)
 		} else {

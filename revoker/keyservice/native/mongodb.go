@@ -227,10 +227,14 @@ var errBSON = errors.New("the document is cut off")
 
 func parseDocument(b []byte) (reply, error) {
 	out := reply{}
-	if len(b) < 5 || int(binary.LittleEndian.Uint32(b)) > len(b) {
+	if len(b) < 5 {
 		return nil, errBSON
 	}
-	b = b[4:binary.LittleEndian.Uint32(b)]
+	size := binary.LittleEndian.Uint32(b)
+	if size < 5 || uint64(size) > uint64(len(b)) {
+		return nil, errBSON
+	}
+	b = b[4:size]
 	for len(b) > 1 {
 		kind := b[0]
 		end := bytes.IndexByte(b[1:], 0)

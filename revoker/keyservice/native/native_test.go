@@ -2,6 +2,7 @@ package native
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -440,10 +441,29 @@ func TestMongoDB(t *testing.T) {
 
 func FuzzDocument(f *testing.F) {
 	f.Add([]byte(document(element{"a", "b"}, element{"c", int32(1)}, element{"d", []byte{1}}, element{"e", document(element{"f", true})})))
+	f.Add([]byte("\x01\x00\x00\x000")) // a length below its own
 	f.Fuzz(func(t *testing.T, b []byte) { _, _ = parseDocument(b) })
 }
 
 func FuzzPublicHalf(f *testing.F) {
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"))
 	f.Fuzz(func(t *testing.T, b []byte) { publicHalf(b) })
+}
+
+func FuzzMessages(f *testing.F) {
+	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a\xce"), "r=abc,s=QUFB,i=1")
+	f.Add([]byte("{}"), "eyJhbGciOiIifQ.e30.AAAA")
+	f.Fuzz(func(t *testing.T, b []byte, text string) {
+		_, _, _ = amqpMethod(bufio.NewReader(bytes.NewReader(b)))
+		if !strings.Contains(text, "i=") {
+			_, _ = newSCRAM256("u", "p").clientFinal([]byte(text))
+		}
+		if tok, ok := readJWT(text); ok {
+			for _, kind := range []string{"RSA", "EC"} {
+				if (jwk{Kind: kind, Curve: "P-256", N: text, E: text, X: text, Y: text}).verifies(tok) {
+					t.Error("verified")
+				}
+			}
+		}
+	})
 }
