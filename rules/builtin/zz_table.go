@@ -14533,7 +14533,7 @@ var services = [...]rules.Service{
 				Title:       "Segment write key",
 				Description: "A source's write key accepts events; those of web sources stand in pages by design.",
 				Kind:        "write-key",
-				Pattern:     "(?i:segment)(?:(?:[\\w.-]{0,30}(?:[ \\t\"'`:=>({\\[\\])\\\\$&-]{1,8}[\\w.-]{0,20})?|[\\w.]{0,24}[\"'\\]]?[ \\t:=>]{0,4}[{(]{1,2}[^{}\\r\\n]{0,160}?|[A-Za-z.]{0,16}(?:[\"']?[ \\t]{0,3}:[ \\t]{0,3}[{\\[]?|[\"']?[ \\t=:>]{0,4}[{(]{1,2}|\\])[ \\t]{0,3}\\r?\\n(?:[^\\r\\n]{0,80}[^\\r\\n:{\\]]\\r?\\n){0,4}?[ \\t]{0,16}[\"']?[\\w.-]{0,24})(?i:write[_.-]?key)[\\w.-]{0,20}(?:[ \\t\"',{:&]{0,6}(?:\\r?\\n[ \\t]{0,16})?[\"']?(?i:value|default|string|str)|</key>\\s{0,12}<string|[`\"']?[ ](?:to|is|as)[ :]|[\"'][ \\t]{0,3}\\{[ \\t]{0,3}\\r?\\n(?:[^\\r\\n}]{1,80}\\r?\\n){0,3}?[ \\t]{0,8}default)?[ \\t\"'`:=,>({\\[\\])\\\\|?@$-]{1,12}|[\\w.]{0,30}\\([ \\t]{0,4}[\"'])(?:(?i:bearer|basic|token)[ ])?(?P<secret>[A-Za-z0-9]{32})",
+				Pattern:     "(?i:segment[_.-]?(?:io[_.-]?)?(?:api[_.-]?|source[_.-]?)?write[_.-]?key)[\\w.-]{0,20}[\"'`]{0,2}\\]?[ \\t]{0,4}(?::=|=>|[:=,(])[ \\t]{0,4}[\"'`]{0,2}(?P<secret>[A-Za-z0-9]{32})",
 				Entropy: &rules.Entropy{
 					Over: "secret",
 					Min:  3.6,
@@ -14552,7 +14552,7 @@ var services = [...]rules.Service{
 							Fold: true,
 						},
 					},
-					Max: 2453,
+					Max: 94,
 				},
 			},
 		},
@@ -29106,7 +29106,7 @@ func ops133() rules.Operations {
 				},
 				Control: "none",
 				Why:     "a token of the European region is refused by this host like a dead one",
-				Line:    41,
+				Line:    40,
 			},
 		},
 		Regenerate: []rules.Operation{
@@ -29121,7 +29121,7 @@ func ops133() rules.Operations {
 					"put the new value where the old one is used",
 					"delete the old one on the same page",
 				},
-				Line: 51,
+				Line: 50,
 			},
 		},
 	}

@@ -34,6 +34,7 @@ type lazy struct {
 	names    []string       // group names by index
 	ahead    []ahead        // by literal; only where linear is nil
 	must     byte           // a rare byte that every match holds, or 0
+	word     string         // a text that every match holds, or ""
 	need     need           // what every match holds
 	plain    bool           // no match is changed by escaping
 	fixed    int            // length of every match; 0: they differ
@@ -134,7 +135,7 @@ func (c *compiled) compile() error {
 		l.names = l.free.SubexpNames()
 		l.secret = max(0, l.free.SubexpIndex("secret"))
 		l.last = trailing(p.Tree)
-		l.must = mustHold(p.Tree)
+		l.must, l.word = mustHold(p.Tree), mustWord(p.Tree)
 		l.need, l.plain = needOf(p.Tree), neverEscaped(p.Tree)
 		if p.Min == p.Max {
 			l.fixed = p.Min

@@ -71,10 +71,7 @@ func TestDeriveEqualsDetect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rounds := 50
-	if testing.Short() {
-		rounds = 20
-	}
+	rounds := deriveRounds
 	pool := snippets(t)
 	s, ref := d.NewScratch(), d.NewScratch()
 	total, withDelta, logical, searched := 0, 0, 0, 0

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
@@ -394,16 +395,26 @@ func (d *Detector) escapedRun(s *Scratch, data []byte, pos int, l layer) {
 
 // unescaped tries the anchored rule again on the text at pos with its escapes undone.
 // It reports whether the pattern matched there.
-func (d *Detector) unescaped(s *Scratch, data []byte, pos int, rule int32) bool {
+func (d *Detector) unescaped(s *Scratch, data []byte, pos int, u use) bool {
+	rule := u.rule
 	c := d.rules[rule]
 	l := c.get()
 	if l.plain || l.need.plain && !l.need.in(data[pos:min(len(data), pos+3*c.max+16)]) {
+		return false
+	}
+	if l.word != "" && indexFold(data[pos:min(len(data), pos+3*c.max+16)], l.word) < 0 {
 		return false
 	}
 	near := data[pos:min(len(data), pos+c.max+1)]
 	var room [2 * maxGroups]int
 	for _, layer := range []layer{layerPercent, layerEscape} {
 		if !escapes(near, layer) {
+			continue
+		}
+		if l.must != 0 && !holdsEscaped(data[pos:min(len(data), pos+3*c.max+16)], l.must, layer) {
+			continue
+		}
+		if l.linear == nil && !s.aheadUnescaped(&l.ahead[u.literal], data, pos, layer) {
 			continue
 		}
 		reach := 3*c.max + 16
@@ -424,6 +435,30 @@ func (d *Detector) unescaped(s *Scratch, data []byte, pos int, rule int32) bool 
 		return true
 	}
 	return false
+}
+
+// holdsEscaped reports whether text may hold a byte once its escapes are undone.
+func holdsEscaped(text []byte, c byte, l layer) bool {
+	if bytes.IndexByte(text, c) >= 0 {
+		return true
+	}
+	digits := hex.EncodeToString([]byte{c})
+	if l == layerPercent {
+		return bytes.Contains(text, []byte("%"+digits)) || bytes.Contains(text, []byte("%"+strings.ToUpper(digits)))
+	}
+	return bytes.Contains(text, []byte(`\x`)) || bytes.Contains(text, []byte(`\u00`))
+}
+
+// aheadUnescaped reports whether what follows the literal may begin a match once its
+// escapes are undone: a look at a few bytes before all are.
+func (s *Scratch) aheadUnescaped(a *ahead, data []byte, pos int, l layer) bool {
+	need := a.skip + len(a.sets)
+	s.buf, s.pos = unescape(s.buf[:0], s.pos[:0], data, pos, min(len(data), pos+a.skip+6*len(a.sets)), l)
+	if len(s.buf) < need && pos+a.skip+6*len(a.sets) < len(data) {
+		return true // cut off inside an escape
+	}
+	ok, _ := a.allows(s.buf)
+	return ok
 }
 
 // unescapedText undoes the escapes of one layer from pos on, for reach bytes, with

@@ -36,7 +36,7 @@ func (d *Detector) anchored(s *Scratch, data []byte, pos int, u use) {
 			return
 		}
 	}
-	if !d.unescaped(s, data, pos, rule) {
+	if !d.unescaped(s, data, pos, u) {
 		s.say(c, pos, "its literal stands here, but the pattern does not match what follows")
 	}
 }
@@ -145,6 +145,11 @@ func (d *Detector) bareShape(s *Scratch, data []byte, w span, c *compiled, rule 
 			continue
 		}
 		loc = shifted(loc, from)
+		if end := min(w.end, loc[0]+c.max+1); end > to { // the match may have been cut off
+			if whole := l.free.FindSubmatchIndex(data[loc[0]:end]); whole != nil {
+				loc = shifted(whole, loc[0])
+			}
+		}
 		if d.candidate(s, c, rule, view{data: data}, loc) {
 			at = loc[1]
 			continue
@@ -371,9 +376,23 @@ func (c *compiled) inContext(data []byte, start, end int) bool {
 
 // indexFold returns the first index of the lower-case word in data in either case.
 func indexFold(data []byte, word string) int {
-	for i := 0; i+len(word) <= len(data); i++ {
-		if c := data[i]; (c == word[0] || c|0x20 == word[0] && c >= 'A' && c <= 'Z') && equalFold(data[i:i+len(word)], word) {
-			return i
+	lower, capital := word[0], upper(word[0])
+	for at := 0; at+len(word) <= len(data); at++ {
+		i := bytes.IndexByte(data[at:], lower)
+		if capital != lower {
+			within := data[at:]
+			if i >= 0 {
+				within = within[:i]
+			}
+			if j := bytes.IndexByte(within, capital); j >= 0 {
+				i = j
+			}
+		}
+		if i < 0 || at+i+len(word) > len(data) {
+			return -1
+		}
+		if at += i; equalFold(data[at:at+len(word)], word) {
+			return at
 		}
 	}
 	return -1

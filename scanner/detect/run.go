@@ -38,24 +38,18 @@ func needOf(re *syntax.Regexp) need {
 func unreserved(c byte) bool { return alnum(c) || c == '-' || c == '_' || c == '.' || c == '~' }
 
 func longestRun(re *syntax.Regexp) need {
+	if n, ok := pureRun(re); ok {
+		return n
+	}
 	switch re.Op {
 	case syntax.OpCapture:
 		return longestRun(re.Sub[0])
 	case syntax.OpRepeat:
-		if re.Sub[0].Op == syntax.OpCharClass && !wide(re.Sub[0]) {
-			return need{set: trailing(re.Sub[0]), n: re.Min}
-		}
 		if re.Min > 0 {
 			return longestRun(re.Sub[0])
 		}
 	case syntax.OpConcat:
-		var best need
-		for _, s := range re.Sub {
-			if n := longestRun(s); n.n > best.n {
-				best = n
-			}
-		}
-		return best
+		return longestOfConcat(re.Sub)
 	case syntax.OpAlternate:
 		var all need
 		for i, s := range re.Sub {
@@ -72,6 +66,79 @@ func longestRun(re *syntax.Regexp) need {
 		return all
 	}
 	return need{}
+}
+
+// longestOfConcat joins neighbours that are runs themselves.
+func longestOfConcat(subs []*syntax.Regexp) (best need) {
+	var joined need
+	flush := func() {
+		if joined.n > best.n {
+			best = joined
+		}
+		joined = need{}
+	}
+	for _, s := range subs {
+		if n, ok := pureRun(s); ok && s.Op != syntax.OpLiteral && n.token() {
+			joined = need{set: joined.set.union(n.set), n: joined.n + n.n}
+			continue
+		}
+		flush()
+		if n := longestRun(s); n.n > best.n {
+			best = n
+		}
+	}
+	flush()
+	return best
+}
+
+// token reports whether the set holds nothing that parts words: runs of it are rare.
+func (n *need) token() bool {
+	for _, c := range []byte(" \t\r\n\"'`,;:()[]{}<>") {
+		if n.set[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// pureRun returns the bytes of which all that a pattern matches is made, and its least
+// length; ok is false where it holds characters of more than one byte, or choices.
+func pureRun(re *syntax.Regexp) (n need, ok bool) {
+	switch re.Op {
+	case syntax.OpCharClass:
+		if wide(re) {
+			return need{}, false
+		}
+		return need{set: trailing(re), n: 1}, true
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			if r > 0x7f {
+				return need{}, false
+			}
+			n.set[r] = true
+			if re.Flags&syntax.FoldCase != 0 {
+				n.set[upper(byte(r))], n.set[asciiLower(string(r))[0]] = true, true
+			}
+		}
+		n.n = len(re.Rune)
+		return n, true
+	case syntax.OpCapture:
+		return pureRun(re.Sub[0])
+	case syntax.OpRepeat:
+		n, ok = pureRun(re.Sub[0])
+		n.n *= re.Min
+		return n, ok
+	case syntax.OpConcat:
+		for _, s := range re.Sub {
+			one, ok := pureRun(s)
+			if !ok {
+				return need{}, false
+			}
+			n = need{set: n.set.union(one.set), n: n.n + one.n}
+		}
+		return n, true
+	}
+	return need{}, false
 }
 
 // wide reports whether a class holds characters of more than one byte.
@@ -117,7 +184,48 @@ func (n *need) in(data []byte) bool {
 
 // holds reports whether data holds what every match of the pattern does.
 func (l *lazy) holds(data []byte) bool {
-	return (l.must == 0 || bytes.IndexByte(data, l.must) >= 0) && l.need.in(data)
+	return (l.must == 0 || bytes.IndexByte(data, l.must) >= 0) &&
+		(l.word == "" || indexFold(data, l.word) >= 0) && l.need.in(data)
+}
+
+// minWord is the length of the shortest word worth looking for.
+const minWord = 3
+
+// mustWord returns the longest text, in lower case, that every match of a pattern
+// holds besides what it begins with.
+func mustWord(re *syntax.Regexp) string {
+	best, first := "", true
+	var walk func(re *syntax.Regexp)
+	walk = func(re *syntax.Regexp) {
+		switch re.Op {
+		case syntax.OpLiteral:
+			text := string(re.Rune)
+			ascii := !first && len(text) >= minWord && len(text) > len(best)
+			for i := range len(text) {
+				ascii = ascii && text[i] < 0x80
+			}
+			if ascii {
+				best = asciiLower(text)
+			}
+			first = false
+		case syntax.OpCapture:
+			walk(re.Sub[0])
+		case syntax.OpConcat:
+			for _, s := range re.Sub {
+				walk(s)
+				first = false
+			}
+		case syntax.OpRepeat:
+			if re.Min > 0 {
+				walk(re.Sub[0])
+			}
+			first = false
+		default:
+			first = false
+		}
+	}
+	walk(re)
+	return best
 }
 
 // rareBytes are bytes that few windows of text hold, rarest first.

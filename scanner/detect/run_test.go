@@ -120,3 +120,97 @@ func TestAheadAllowsEveryMatch(t *testing.T) {
 		t.Errorf("only %d matches checked", checked)
 	}
 }
+
+// Whatever a built-in pattern matches holds the byte and the word that it must.
+func TestMatchesHoldWhatTheyMust(t *testing.T) {
+	words := 0
+	for _, svc := range loaded(t) {
+		for _, r := range svc.Rules {
+			if r.Pattern == "" {
+				continue
+			}
+			p, err := rules.ParsePattern(r.Pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := &lazy{must: mustHold(p.Tree), word: mustWord(p.Tree), need: needOf(p.Tree)}
+			if l.word != "" {
+				words++
+			}
+			re := regexp.MustCompile(r.Pattern)
+			for _, e := range r.Match {
+				for _, m := range re.FindAllString(strings.ReplaceAll(e, "{cut}", ""), -1) {
+					if !l.holds([]byte(m)) {
+						t.Errorf("%s: a match lacks byte %q, word %q or a run of %d", r.ID, l.must, l.word, l.need.n)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d patterns must hold a word", words)
+}
+
+func TestIndexFold(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 20000 {
+		data := make([]byte, rng.IntN(12))
+		for i := range data {
+			data[i] = "aAbB-"[rng.IntN(5)]
+		}
+		word := []string{"a", "ab", "ba", "aba", "-a"}[rng.IntN(5)]
+		if got, want := indexFold(data, word), strings.Index(strings.ToLower(string(data)), word); got != want {
+			t.Fatalf("indexFold(%q, %q) = %d, want %d", data, word, got, want)
+		}
+	}
+}
+
+// Looking for runs first finds what running the pattern everywhere finds.
+func TestBareShapesAreFoundByTheirRuns(t *testing.T) {
+	const shape = `(?:token[ ]?)?(?P<secret>[0-9A-F]{6}[0-9a-z-]{12,40}={0,2})`
+	svc := rules.Service{ID: "x", Rules: []rules.Rule{{ID: "x", Pattern: shape, Service: "x", Context: &rules.Context{Any: []string{"context"}, Within: "100 lines"}, Shape: rules.Shape{Max: 60}}}}
+	with, err := New([]rules.Service{svc}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := New([]rules.Service{svc}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without.rules[0].get().need = need{}
+	if with.rules[0].get().need.n == 0 {
+		t.Fatal("the shape needs no run")
+	}
+	rng := rand.New(rand.NewPCG(8, 9))
+	a, b := with.NewScratch(), without.NewScratch()
+	found := 0
+	for range 3000 {
+		text := []byte("context ")
+		for range rng.IntN(40) {
+			switch rng.IntN(3) {
+			case 0:
+				text = append(text, " token \n, : = -"[rng.IntN(15)])
+			case 1:
+				for range rng.IntN(30) {
+					text = append(text, "0123456789abcdefghijklmnop-"[rng.IntN(27)])
+				}
+			case 2:
+				for range 6 {
+					text = append(text, "0123456789ABCDEF"[rng.IntN(16)])
+				}
+			}
+		}
+		got, want := with.Detect(a, text), without.Detect(b, text)
+		found += len(want)
+		if len(got) != len(want) {
+			t.Fatalf("%q: %d with runs, %d without", text, len(got), len(want))
+		}
+		for i := range got {
+			if got[i].Start != want[i].Start || got[i].End != want[i].End {
+				t.Fatalf("%q: [%d, %d) with runs, [%d, %d) without", text, got[i].Start, got[i].End, want[i].Start, want[i].End)
+			}
+		}
+	}
+	if found < 500 {
+		t.Errorf("only %d matches", found)
+	}
+}

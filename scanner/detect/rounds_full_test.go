@@ -1,0 +1,5 @@
+//go:build full
+
+package detect_test
+
+const deriveRounds = 1000
