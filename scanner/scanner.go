@@ -51,6 +51,8 @@ type Options struct {
 	Salt []byte
 	// Started receives the run when it begins, to read its Counts from while it lasts.
 	Started func(*source.Run)
+	// Scanned is called when all sources were scanned and before services are asked.
+	Scanned func()
 }
 
 // Result is what a scan found and what it did not read.
@@ -106,6 +108,9 @@ func Scan(ctx context.Context, opt Options) (*Result, error) {
 	res.Holes = c.holesByKind()
 	if opt.Suppress != nil {
 		suppress(res, opt.Suppress)
+	}
+	if opt.Scanned != nil {
+		opt.Scanned()
 	}
 	if opt.Verifier != nil && !res.Interrupted && len(res.Findings) > 0 {
 		res.VerifyErr = opt.Verifier.Verify(ctx, res.Findings)

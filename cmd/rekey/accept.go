@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -33,6 +34,8 @@ type acceptance struct {
 	set   *baseline.Set
 	roots []rootConfig
 	rules []string // .rekey.toml files whose rules are added
+	// ignored says what of a stranger's files was passed over.
+	ignored []string
 }
 
 // rootConfig is a scanned directory whose own files were read.
@@ -96,7 +99,13 @@ func (a *app) acceptance(o acceptOptions, t *targetSet) (*acceptance, error) {
 				continue
 			}
 			if err == nil {
-				err = note(f.add(acc.set, f.name, "", data, trusted))
+				err = f.add(acc.set, f.name, "", data, trusted)
+				if err != nil && !trusted { // a stranger's mistake must not stop the scan
+					acc.ignored = append(acc.ignored, fmt.Sprintf("%s of the scanned repository was ignored: %v", f.name, err))
+					err = nil
+				} else if err != nil {
+					err = note(err)
+				}
 			}
 			if err != nil {
 				return nil, usage("read %s: %v", filepath.Join(root, f.name), err)
@@ -128,7 +137,7 @@ func (acc *acceptance) salt() []byte { return acc.set.Salt() }
 // notices tells what was accepted through files of the repository, what was not, and
 // what no longer does anything.
 func (acc *acceptance) notices() []string {
-	var out []string
+	out := slices.Clone(acc.ignored)
 	if n := len(acc.set.Untrusted()); n > 0 {
 		out = append(out, fmt.Sprintf("%d entries of the scanned repository's own ignore files were not applied, since it is not yours: --repo-config=use applies them", n))
 	}

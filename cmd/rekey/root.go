@@ -58,7 +58,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageHint("see `"+cmd.CommandPath()+" --help`", "%v", err)
 	})
-	root.AddCommand(a.scanCommand(), a.rulesCommand(), a.reportCommand())
+	root.AddCommand(a.scanCommand(), a.rulesCommand(), a.reportCommand(), a.baselineCommand())
 	root.AddCommand(a.verifyCommand(), a.emulateCommand(), a.demoCommand())
 	return root
 }

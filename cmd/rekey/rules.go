@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rekeyhq/rekey/revoker/keyservice/native"
 	"github.com/rekeyhq/rekey/rules"
 	"github.com/rekeyhq/rekey/rules/builtin"
 	"github.com/rekeyhq/rekey/rules/examples"
@@ -335,7 +336,18 @@ func hostsOf(s *rules.Service) []string {
 		}
 	}
 	for _, h := range s.Hosts {
-		set["*"+h] = true
+		if strings.HasPrefix(h, ".") {
+			h = "*" + h
+		}
+		set[h] = true
+	}
+	drivers := native.All()
+	for _, op := range ops.Verify {
+		if d := drivers[op.Driver]; d != nil {
+			for _, h := range d.Hosts() {
+				set[h] = true
+			}
+		}
 	}
 	out := make([]string, 0, len(set))
 	for h := range set {

@@ -25,6 +25,7 @@ type scanOptions struct {
 	rules   ruleOptions
 	output  outputOptions
 	accept  acceptOptions
+	verify  verifyOptions
 	jobs    int
 	maxFile string
 }
@@ -74,6 +75,7 @@ func (a *app) scanCommand() *cobra.Command {
 	f := cmd.Flags()
 	opt.target.bind(f)
 	opt.accept.bind(f)
+	opt.verify.bind(f, true)
 	f.StringSliceVar(&opt.rules.only, "rule", nil, "look only for rules whose id matches `GLOB` (may be repeated)")
 	f.StringSliceVar(&opt.rules.skip, "skip-rule", nil, "leave out rules whose id matches `GLOB` (may be repeated)")
 	f.StringArrayVar(&opt.rules.files, "rules", nil, "add the rules in `FILE` (TOML; may be repeated)")
@@ -98,57 +100,82 @@ func (a *app) scan(ctx context.Context, opt scanOptions, args []string) error {
 	if err := opt.output.check(a); err != nil {
 		return err
 	}
+	s, err := a.runScan(ctx, opt, args)
+	if err != nil {
+		return err
+	}
+	rep := newReport(s.res, s.targets, s.accept.notices())
+	if n := s.res.BrokeThrough; n > 0 {
+		rep.Notices = append(rep.Notices, fmt.Sprintf("%d accepted keys are live: whatever was accepted, a key that works is reported", n))
+	}
+	if err := a.write(rep, opt.output); err != nil {
+		return err
+	}
+	a.sayHoles(s.res)
+	return a.verdict(ctx, s.res, rep, opt.output)
+}
+
+// scanned is what one run of a scan leaves.
+type scanned struct {
+	res     *scanner.Result
+	targets *targetSet
+	accept  *acceptance
+}
+
+// runScan scans the targets and asks the key services. The targets are closed when it
+// returns.
+func (a *app) runScan(ctx context.Context, opt scanOptions, args []string) (*scanned, error) {
 	maxFile, err := parseSize(opt.maxFile)
 	if err != nil {
-		return usage("--max-file %v", err)
+		return nil, usage("--max-file %v", err)
 	}
 	services, err := a.services(opt.rules.files)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	targets, err := a.targets(ctx, opt.target, args)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer targets.close()
 	accept, err := a.acceptance(opt.accept, targets)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	own, err := a.repoRules(accept.rules)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(own) > 0 {
+	verifier, done, err := scanVerifier(a, opt.verify, !opt.target.staged, services)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if len(own) > 0 { // they find things; what they find is never sent
 		services = rules.Merge(services, own)
 	}
 	det, err := a.detector(services, opt.rules)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stop := func() {}
 	res, err := scanner.Scan(ctx, scanner.Options{
-		Sources: targets.sources, Detector: det, Workers: opt.jobs, MaxFile: maxFile,
+		Sources: targets.sources, Detector: det, Workers: opt.jobs, MaxFile: maxFile, Verifier: verifier,
 		MaxOccurrences: opt.output.occurrences, Suppress: accept.suppressor(), Line: accept.line(), Salt: accept.salt(),
 		Started: func(r *source.Run) {
 			if !opt.output.noProgress {
 				stop = a.ui.startProgress(&r.Counts)
 			}
 		},
+		Scanned: func() { stop() },
 	})
-	stop()
 	if err != nil {
-		return usage("%v", err)
+		return nil, usage("%v", err)
 	}
 	for i := range res.Findings {
 		annotate(&res.Findings[i], services)
 	}
-	rep := newReport(res, targets, accept.notices())
-	if err := a.write(rep, opt.output); err != nil {
-		return err
-	}
-	a.sayHoles(res)
-	return a.verdict(ctx, res, rep, opt.output)
+	return &scanned{res, targets, accept}, nil
 }
 
 // services returns the built-in services with the user's rule files laid over them.
