@@ -167,7 +167,7 @@ func (c *Client) exchange(ctx context.Context, do call) (*answer, error) {
 }
 
 func (c *Client) once(ctx context.Context, do call) (*answer, error) {
-	req, named, err := do.build(ctx)
+	req, _, err := do.build(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,8 @@ func (c *Client) once(ctx context.Context, do call) (*answer, error) {
 	// The time for an answer begins after the waits, and so does a signature.
 	one, cancel := context.WithTimeout(ctx, c.opt.Timeout)
 	defer cancel()
-	if req, named, err = do.build(one); err != nil {
+	req, named, err := do.build(one)
+	if err != nil {
 		leave(context.Canceled)
 		return nil, err
 	}
