@@ -72,6 +72,9 @@ func (s Secret) Redacted(public int) string {
 	if len(key)-public-tail < hidden || !printable(key[:public]) || !printable(key[len(key)-tail:]) {
 		return "…"
 	}
+	if last := key[len(key)-tail:]; last[0] == last[1] && last[1] == last[2] && last[2] == last[3] {
+		return "…" // the dashes of a PEM block tell nothing
+	}
 	return string(key[:public]) + "…" + string(key[len(key)-tail:])
 }
 
