@@ -61,5 +61,6 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.scanCommand(), a.rulesCommand(), a.reportCommand(), a.baselineCommand())
 	root.AddCommand(a.verifyCommand(), a.emulateCommand(), a.demoCommand())
 	root.AddCommand(a.hookCommand())
+	root.AddCommand(a.actionCommand())
 	return root
 }
