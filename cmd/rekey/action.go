@@ -121,6 +121,7 @@ type actionStep struct {
 	plan        *action.Plan
 	rep         *report.Report
 	what        string // was scanned
+	inside      string // the workspace: where the repository lies
 	out         map[string]string
 	annotations []action.Annotation
 }
@@ -147,6 +148,7 @@ func (s *actionStep) run(ctx context.Context) error {
 		return usageHint("run actions/checkout with fetch-depth: 0 before this step", "repository %s: %v", s.opt.path, err)
 	}
 	defer repo.Close()
+	s.inside = s.insideWorkspace(repo)
 	s.plan, err = action.NewPlan(ctx, repo, event)
 	var missing *action.Missing
 	switch {
@@ -164,6 +166,20 @@ func (s *actionStep) run(ctx context.Context) error {
 		return nil
 	}
 	return s.scan(ctx, repo)
+}
+
+// insideWorkspace returns where in the workspace the repository lies, as annotations
+// need it: "" at its top, and where it lies elsewhere.
+func (s *actionStep) insideWorkspace(repo *git.Repository) string {
+	workspace, err := filepath.EvalSymlinks(s.app.path(s.app.sys.Getenv("GITHUB_WORKSPACE")))
+	if err != nil || repo.WorkTree == "" {
+		return ""
+	}
+	rel, err := filepath.Rel(workspace, repo.WorkTree)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	return filepath.ToSlash(rel)
 }
 
 // event reads what happened.
@@ -281,7 +297,7 @@ func (s *actionStep) verdict(ctx context.Context, res *scanner.Result, out outpu
 		}
 		if shown < maxAnnotations {
 			shown++
-			s.annotations = append(s.annotations, annotation(f, fails, s.opt.path))
+			s.annotations = append(s.annotations, annotation(f, fails, s.inside))
 		}
 	}
 	if more := c.Findings - shown; more > 0 && shown == maxAnnotations {

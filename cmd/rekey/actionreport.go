@@ -60,10 +60,7 @@ func annotation(f *finding.Finding, fails bool, dir string) action.Annotation {
 				where += ":" + strconv.Itoa(o.StartLine)
 			}
 			if o.Git.InHead {
-				n.File, n.Line = o.Path, o.StartLine
-				if !filepath.IsAbs(dir) {
-					n.File = path.Join(filepath.ToSlash(dir), o.Path)
-				}
+				n.File, n.Line = path.Join(dir, o.Path), o.StartLine
 			}
 		}
 		if o.Git.Commit != "" {

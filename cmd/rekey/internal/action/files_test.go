@@ -75,6 +75,49 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestSteps runs the scripts of action.yml as the runner does, with a release that
+// prints what it was given.
+func TestSteps(t *testing.T) {
+	for _, tool := range []string{"bash", "curl", "awk"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(top, "action.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := regexp.MustCompile(`(?m)^      run: (.*)$`).FindAllStringSubmatch(string(data), -1)
+	if len(steps) != 2 {
+		t.Fatalf("%d steps, want 2", len(steps))
+	}
+	const binary = "#!/bin/sh\necho \"$@\" \"fail-on=$REKEY_FAIL_ON\"\nexit 1\n"
+	dir := filepath.Join(t.TempDir(), "a runner's $HOME") // paths need their quotes
+	root, err := filepath.Abs(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "releases/v1.2.3/rekey_v1.2.3_linux_amd64"), binary)
+	write(t, filepath.Join(dir, "sums"), fmt.Sprintf("%x  rekey_v1.2.3_linux_amd64\n", sha256.Sum256([]byte(binary))))
+	write(t, filepath.Join(dir, "workspace/.github/action/install.sh"), "exit 99\n") // not ours
+	var out []byte
+	for i, step := range steps {
+		script := filepath.Join(dir, fmt.Sprint(i)+".sh")
+		write(t, script, strings.Trim(step[1], "'")+"\n")
+		cmd := exec.Command("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", script)
+		cmd.Dir = filepath.Join(dir, "workspace")
+		cmd.Env = append(os.Environ(), "GITHUB_ACTION_PATH="+root, "RUNNER_TEMP="+dir, "RUNNER_OS=Linux", "RUNNER_ARCH=X64",
+			"REKEY_INSTALL=v1.2.3", "REKEY_FAIL_ON=$(touch pwned)", "REKEY_CHECKSUMS="+filepath.Join(dir, "sums"),
+			"REKEY_RELEASES=file://"+strings.ReplaceAll(dir, " ", "%20")+"/releases")
+		if out, err = cmd.CombinedOutput(); err != nil && i == 0 {
+			t.Fatalf("%s: %v\n%s", step[1], err, out)
+		}
+	}
+	if err == nil || string(out) != "action fail-on=$(touch pwned)\n" {
+		t.Errorf("got %v and %q", err, out)
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
