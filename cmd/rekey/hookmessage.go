@@ -22,6 +22,9 @@ func (a *app) hookVerdict(ctx context.Context, h *hook) error {
 		return exit(stopped.code())
 	}
 	a.sayHoles(h.res)
+	if h.accepted > 0 {
+		a.ui.note("%s accepted by a comment, a baseline or an allowlist", plural(h.accepted, "key"))
+	}
 	if len(h.res.Findings) > 0 {
 		if err := a.sayBlocked(h); err != nil {
 			return err

@@ -15,16 +15,31 @@ import (
 
 // maxHookObject bounds what the short way reads into memory; the long way has its own
 // limits.
-const maxHookObject = 64 << 20
+const maxHookObject = 16 << 20
 
 // readObject reads an object. What was just staged lies in a file of its own, which is
-// opened directly: listing all objects of a large repository first would take longer
-// than all the rest. Whatever is odd goes the long way, which also names the trouble.
+// opened directly, and packs are searched in place: listing all objects of a large
+// repository first would take longer than all the rest. Whatever is odd goes the long
+// way, which also names the trouble.
 func (h *hook) readObject(o git.Oid) (git.Type, []byte, error) {
-	if t, data, err := readLoose(filepath.Join(h.repo.CommonDir, "objects"), o); err == nil {
+	objects := filepath.Join(h.repo.CommonDir, "objects")
+	if t, data, err := readLoose(objects, o); err == nil {
+		return t, data, nil
+	}
+	if h.packs == nil {
+		h.packs = &packSearch{dir: filepath.Join(objects, "pack"), format: h.repo.Format()}
+	}
+	if t, data, err := h.packs.read(o, 0); err == nil && git.HashObject(o.Format(), t, data) == o {
 		return t, data, nil
 	}
 	return h.repo.Read(o)
+}
+
+func (h *hook) close() {
+	if h.packs != nil {
+		h.packs.close()
+	}
+	_ = h.repo.Close()
 }
 
 var errNotShort = errors.New("no plain loose object")

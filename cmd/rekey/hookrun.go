@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -29,6 +30,8 @@ type hook struct {
 	det      *detect.Detector
 	res      *scanner.Result
 	unborn   bool // there is no commit yet
+	accepted int  // keys that block but for a comment, baseline or allowlist
+	packs    *packSearch
 }
 
 // openHook opens the repository that git runs the hook in. Git has trusted it
@@ -96,7 +99,13 @@ func (h *hook) scan(ctx context.Context, src source.Source) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	res.Findings = slices.DeleteFunc(res.Findings, func(f finding.Finding) bool { return !h.blocks(&f) })
+	h.accepted = 0
+	res.Findings = slices.DeleteFunc(res.Findings, func(f finding.Finding) bool {
+		if f.Suppressed != nil {
+			h.accepted++
+		}
+		return !h.blocks(&f)
+	})
 	h.res = res
 	return nil
 }
@@ -124,11 +133,14 @@ func (h *hook) always(id string) bool {
 // preCommit compares the index with HEAD. With --amend the replaced commit counts as
 // there: it met the hook itself.
 func (a *app) preCommit(ctx context.Context, opt hookRunOptions) (*hook, error) {
+	// A process of some milliseconds and megabytes need not collect any of them: 16 MB
+	// come before the first collection instead of 4.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	h, err := a.openHook("pre-commit", opt)
 	if err != nil {
 		return nil, err
 	}
-	defer h.repo.Close()
+	defer h.close()
 	o := staged.Options{AddedOnly: true, Read: h.readObject}
 	if x := a.sys.Getenv("GIT_INDEX_FILE"); x != "" { // git commit -a, git commit PATH
 		o.IndexFile = a.path(x)
@@ -157,13 +169,13 @@ func (h *hook) dropMerged(ctx context.Context, o staged.Options) error {
 		if err != nil {
 			continue
 		}
-		first := h.res
+		first, accepted := h.res, h.accepted
 		o.Against = oid
 		if err := h.scan(ctx, staged.New(h.repo, o)); err != nil {
 			return err
 		}
 		first.Findings = inBoth(first.Findings, h.res.Findings)
-		h.res = first
+		h.res, h.accepted = first, accepted
 	}
 	return nil
 }
