@@ -56,7 +56,7 @@ func TestSCRAM(t *testing.T) {
 // get-vanilla of AWS's Signature Version 4 test suite.
 func TestSignatureVersion4(t *testing.T) {
 	r := httptest.NewRequest("GET", "https://example.amazonaws.com/", nil)
-	s := signer{id: "AKID" + "EXAMPLE", secret: "wJalrXUtnFE{cut}MI/K7MDENG+" + "bPxRfiCYEXAMPLEKEY", region: "us-east-1", service: "service", now: time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)}
+	s := signer{id: "AKID" + "EXAMPLE", secret: "wJal" + "rXUtnFEMI/K7" + "MDENG+" + "bPxRfiCYEXAMPLEKEY", region: "us-east-1", service: "service", now: time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)} // rekey:allow published by AWS as a test vector
 	if err := s.sign(r, nil); err != nil || !strings.HasSuffix(r.Header.Get("Authorization"), "Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31") {
 		t.Errorf("%s %v", r.Header.Get("Authorization"), err)
 	}
