@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rekeyhq/rekey/rules"
@@ -57,11 +58,14 @@ func BenchmarkRules(b *testing.B) {
 	}
 }
 
-// corpus is source text: what Go's own library is written in.
+// corpus is source text: our own, which is full of words that rules look for.
 func corpus(b *testing.B) []byte {
 	var text []byte
 	files, _ := filepath.Glob(filepath.Join("..", "..", "*", "*", "*.go"))
 	for _, f := range files {
+		if strings.HasPrefix(filepath.Base(f), "zz_") {
+			continue // a table of nothing but what rules look for
+		}
 		data, err := os.ReadFile(f)
 		if err != nil {
 			b.Fatal(err)
