@@ -143,7 +143,7 @@ func (p *searchedPack) find(o git.Oid) (off int64, ok bool) {
 // entry reads the entry at off, deltas applied.
 func (s *packSearch) entry(p *searchedPack, off int64, depth int) (git.Type, []byte, error) {
 	var head [git.MaxEntryHeader]byte
-	n, err := p.data.ReadAt(head[:], off)
+	n, _ := p.data.ReadAt(head[:], off) // a short read at the end is enough
 	if n == 0 || depth > maxShortChain {
 		return 0, nil, errNotShort
 	}

@@ -137,6 +137,13 @@ func (r *Repository) resolveName(name string) (Oid, error) {
 	if name == "" || name == "@" {
 		name = "HEAD"
 	}
+	// A whole id is that object, whatever refs are named like it, as git has it.
+	if o, err := ParseOid(name); err == nil && o.f == r.format {
+		if !r.Has(o) {
+			return Oid{}, fmt.Errorf("no object has this id; if it was pushed, fetch it first: %w", ErrNotFound)
+		}
+		return o, nil
+	}
 	refs, _ := r.Refs()
 	at := make(map[string]Ref, len(refs))
 	for _, ref := range refs {
@@ -154,12 +161,6 @@ func (r *Repository) resolveName(name string) (Oid, error) {
 			}
 			return ref.Oid, nil
 		}
-	}
-	if o, err := ParseOid(name); err == nil && o.f == r.format {
-		if !r.Has(o) {
-			return Oid{}, fmt.Errorf("no object has this id; if it was pushed, fetch it first: %w", ErrNotFound)
-		}
-		return o, nil
 	}
 	return r.resolveShort(name)
 }

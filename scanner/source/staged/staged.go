@@ -147,6 +147,7 @@ func (s *Source) scan(ctx context.Context, run *source.Run, w *source.Worker, c 
 	}
 	if c.Old.IsZero() { // the name is new too
 		for _, m := range w.Detect([]byte(c.Path)) {
+			run.Accept(&m, c.Path, []byte(c.Path))
 			run.Report(m, finding.Occurrence{Kind: finding.KindPath, Path: c.Path, StartLine: 1, StartColumn: m.Start + 1,
 				EndLine: 1, EndColumn: max(m.Start+1, m.End), Decoded: m.Decoded, Versions: 1})
 		}
@@ -191,6 +192,7 @@ func (s *Source) added(run *source.Run, w *source.Worker, it source.Item, c Chan
 	loc := source.NewLocator(it.Data)
 	for _, m := range matches {
 		if occ := loc.Occurrence(it, m); touches(lines, occ) {
+			run.Accept(&m, it.Path, it.Data)
 			run.Report(m, occ)
 		}
 	}
