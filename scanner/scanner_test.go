@@ -91,7 +91,7 @@ func TestOneFindingPerSecret(t *testing.T) {
 	for seed := range uint64(20) {
 		res := scan(t, scanner.Options{}, items(seed,
 			file("b.txt", "x\n"+keyA+"\n"), file("a.txt", keyA+" "+keyB), file("a.txt", keyA+" "+keyB),
-			file("c.txt", "api_key = q8Zx7Cv6" + "Bn5Mm4Kl3J2xW9"), file("d.txt", `api_key="`+keyA[:10]+keyA[10:]+`"`)))
+			file("c.txt", "api_key = q8Zx7Cv6"+"Bn5Mm4Kl3J2xW9"), file("d.txt", `api_key="`+keyA[:10]+keyA[10:]+`"`)))
 		text := ""
 		for _, f := range res.Findings {
 			text += fmt.Sprintln(f.Fingerprint, f.Rule, f.Severity, f.Occurrences)

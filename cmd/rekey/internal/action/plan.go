@@ -62,29 +62,10 @@ func NewPlan(ctx context.Context, repo *git.Repository, e Event) (*Plan, error) 
 	default:
 		p.whole()
 	}
-	if err == nil {
-		err = p.unambiguous()
-	}
 	if err != nil {
 		return nil, err
 	}
 	return p.plan, nil
-}
-
-// unambiguous refuses a repository where a ref is named like an object id of the plan:
-// it would stand for that object wherever revisions are read.
-func (p *planner) unambiguous() error {
-	if p.plan.Whole || p.plan.Nothing != "" {
-		return nil
-	}
-	for _, o := range append([]git.Oid{p.plan.Head}, p.plan.Exclude...) {
-		if r, err := p.repo.Resolve(o.String()); err != nil {
-			return err
-		} else if r != o {
-			return fmt.Errorf("a branch or tag is named %s like a commit: delete it", o)
-		}
-	}
-	return nil
 }
 
 type planner struct {
